@@ -1,0 +1,140 @@
+"""One verb, one session. A bare ``nox`` runs them all; the tests come last, so that their summary does, too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+OLDEST = PYTHONS[0]
+CORE = "runfox-core"
+WHEELS = ROOT / "dist"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "imports", "bare", "wheels", "tests"]
+nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
+nox.options.reuse_venv = "no"
+
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+
+
+def _show_pyenv_interpreters() -> None:
+    """pyenv hides every version that PYENV_VERSION does not name: name the newest patch of each that is tested."""
+    pyenv = shutil.which("pyenv")
+    if pyenv is None or os.environ.get("PYENV_VERSION"):
+        return
+    listed = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=False).stdout.split()
+    newest: dict[str, tuple[int, str]] = {}
+    for version in listed:
+        minor, _, patch = version.rpartition(".")
+        if minor in PYTHONS and patch.isdigit():
+            newest[minor] = max(newest.get(minor, (-1, "")), (int(patch), version))
+    if newest:
+        os.environ["PYENV_VERSION"] = ":".join(newest[minor][1] for minor in PYTHONS if minor in newest)
+
+
+_show_pyenv_interpreters()
+
+
+def packages() -> list[Path]:
+    """The folders of all packages, the core first."""
+    folders = [path.parent for path in ROOT.glob("packages/*/pyproject.toml")]
+    return sorted(folders, key=lambda folder: (folder.name != CORE, folder.name))
+
+
+def install_groups(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups of the root pyproject.toml."""
+    session.install(*nox.project.dependency_groups(PROJECT, *groups))
+
+
+def install_from_tree(session: nox.Session) -> None:
+    """Install every package from the tree, editable, with the core's extra."""
+    requirements: list[str] = []
+    for folder in packages():
+        extra = "[standard]" if folder.name == CORE else ""
+        requirements += ["--editable", f"{folder}{extra}"]
+    session.install(*requirements)
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Rules and format of every Python file."""
+    install_groups(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """mypy, strict: the packages and the noxfile, then each folder of tests."""
+    install_groups(session, "types")
+    install_from_tree(session)
+    session.install("nox")
+    session.run("mypy", *[str(folder / "src") for folder in packages()], "noxfile.py", "conftest.py")
+
+
+@nox.session(python=OLDEST)
+def imports(session: nox.Session) -> None:
+    """The import contracts of pyproject.toml."""
+    install_groups(session, "imports")
+    install_from_tree(session)
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests; on the oldest Python with the core's coverage. Arguments go to pytest, and leave coverage out."""
+    install_groups(session, "tests")
+    install_from_tree(session)
+    if session.python == OLDEST and not session.posargs:
+        session.run("coverage", "erase")
+        session.run("coverage", "run", "-m", "pytest")
+        session.run("coverage", "report")
+    else:
+        session.run("pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def build(session: nox.Session) -> None:
+    """Every package's wheel, into dist/."""
+    install_groups(session, "build")
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    for folder in packages():
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(WHEELS), str(folder), silent=True)
+
+
+def wheel_of(folder: Path) -> Path:
+    """The wheel that `build` made of a package's present version."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stem = project["name"].replace("-", "_")
+    return WHEELS / f"{stem}-{project['version']}-py3-none-any.whl"
+
+
+@nox.session(python=OLDEST, requires=["build"])
+def bare(session: nox.Session) -> None:
+    """The core's wheel with nothing else installed, used from a folder outside the tree."""
+    session.install("--no-deps", str(wheel_of(ROOT / "packages" / CORE)))
+    script = ROOT / "tests" / "bare" / "bare_core.py"
+    session.chdir(session.create_tmp())
+    session.run("python", "-I", "-W", "error", str(script))
+
+
+@nox.session(python=OLDEST, requires=["build"])
+def wheels(session: nox.Session) -> None:
+    """All wheels in an empty environment, used from a folder outside the tree.
+
+    Ours are given by path, and the script checks that they came from there: none may come from an index.
+    """
+    requirements = [str(wheel_of(folder)) + ("[standard]" if folder.name == CORE else "") for folder in packages()]
+    session.install(*requirements)
+    script = ROOT / "tests" / "wheels" / "installed_packages.py"
+    session.chdir(session.create_tmp())
+    session.run("python", "-I", "-W", "error", str(script), *[folder.name for folder in packages()])
