@@ -90,9 +90,8 @@ def _copy_mapping(value: Mapping[object, object], depth: int) -> JSONObject:
     if depth >= MAX_DEPTH:
         raise _NotJSON(f"nested more than {MAX_DEPTH} deep")
     result: JSONObject = {}
-    for key, item in value.items():
-        if type(key) is not str:
-            key = _plain_key(key)
+    for given, item in value.items():
+        key = given if type(given) is str else _plain_key(given)
         if type(item) in _UNCHANGED:
             result[key] = item  # type: ignore[assignment]  # as in _copy
             continue

@@ -137,8 +137,8 @@ class Runner(Protocol):
         ...
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
-        """RUN-GATHER: each result once per dispatch, only this execution's, in the order submitted; never waits; [] when
-        there is none. What was gathered and never settled comes again after a re-dispatch.
+        """RUN-GATHER: each result once per dispatch, only this execution's, in the order submitted; never waits; []
+        when there is none. What was gathered and never settled comes again after a re-dispatch.
         """
         ...
 
@@ -170,8 +170,8 @@ class Runner(Protocol):
     def submit_work_result(
         self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
     ) -> None:
-        """RUN-SUBMIT: the first result of a run is kept, whoever brings it, lease or no lease, taken or still pending; it
-        is then no longer pending. A second one, one for an unknown run, one for a superseded run change nothing;
+        """RUN-SUBMIT: the first result of a run is kept, whoever brings it, lease or no lease, taken or still pending;
+        it is then no longer pending. A second one, one for an unknown run, one for a superseded run change nothing;
         all return None. Without `run_id` it is for the step's newest run.
         RUN-LIMIT: an output over the limit raises `PayloadTooLarge`, one that is not JSON `InvalidJSON`; the run stays
         as it was.
@@ -179,14 +179,14 @@ class Runner(Protocol):
         ...
 
     def forget(self, workflow_execution_id: str, runs: Iterable[tuple[str, int]] | None = None) -> None:
-        """RUN-FORGET: removes what is held for the execution, or for the given (op, run_id) pairs; later submits for it
-        change nothing. An unknown execution or run is no error.
+        """RUN-FORGET: removes what is held for the execution, or for the given (op, run_id) pairs; later submits for
+        it change nothing. An unknown execution or run is no error.
         """
         ...
 
     def held(self, before: str) -> list[str]:
-        """RUN-HELD: the executions of which any entry was last touched (dispatched, taken, extended, submitted, gathered)
-        before `before` (UTC text).
+        """RUN-HELD: the executions of which any entry was last touched (dispatched, taken, extended, submitted,
+        gathered) before `before` (UTC text).
         """
         ...
 
@@ -196,5 +196,7 @@ class SupportsWait(Protocol):
     """A runner that can wake a waiting driver."""
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
-        """RUN-WAIT: returns True as soon as something can be gathered for the execution, False after `timeout` seconds."""
+        """RUN-WAIT: returns True as soon as something can be gathered for the execution, False after `timeout`
+        seconds.
+        """
         ...

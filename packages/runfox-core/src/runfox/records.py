@@ -113,8 +113,10 @@ class RecordPatch:
             record.steps.update(self.steps)
 
     def applied(self, record: WorkflowRecord) -> WorkflowRecord:
-        """A record with the changes, which shares with `record` only what did not change. What a store
-        without `patch` is asked to `write`."""
+        """A record with the changes, for a store without `patch` to `write`.
+
+        It shares with `record` only what did not change.
+        """
         changed = replace(record, state=dict(record.state), steps=dict(record.steps))
         self.apply_to(changed)
         return changed
