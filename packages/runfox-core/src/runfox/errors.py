@@ -143,6 +143,15 @@ class ExecutionActive(RunfoxError, ValueError):
         super().__init__(f"execution {workflow_execution_id!r} has not ended: halt() it before deleting it")
 
 
+class NotSupported(RunfoxError, TypeError):
+    """A store or runner lacks an optional ability that a call needs."""
+
+    def __init__(self, what: str, ability: str) -> None:
+        self.what = what
+        self.ability = ability
+        super().__init__(f"{what} has no {ability}: choose one that implements runfox.protocols.{ability}")
+
+
 class NoWorker(RunfoxError, RuntimeError):
     """run() would wait for ever: the runner lives in this process and nothing executes its jobs."""
 

@@ -37,15 +37,54 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class Context(Protocol):
-    """The data that an expression reads: named roots, each looked up only when it is asked for."""
+    """The data that an expression reads, looked up no further than it asks for."""
 
     def root(self, name: str, default: JSONValue) -> JSONValue:
         """The value of a top-level name, `default` where there is none."""
         ...
 
-    def everything(self) -> JSONObject:
-        """All roots in one mapping, for expressions that read them as a whole."""
+    def child(self, name: str, key: str, default: JSONValue) -> JSONValue:
+        """What stands at ``name.key``: the same as looking into `root`, which may be large, without making it."""
         ...
+
+    def everything(self) -> JSONValue:
+        """All of the data, for expressions that read it as a whole."""
+        ...
+
+
+class DataContext:
+    """A context over plain data; inside a body of ``map``, ``filter`` or ``reduce`` the item and nothing else."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: JSONValue) -> None:
+        self._data = data
+
+    def root(self, name: str, default: JSONValue) -> JSONValue:
+        """The top-level value `name`."""
+        return descend(self._data, name, default)
+
+    def child(self, name: str, key: str, default: JSONValue) -> JSONValue:
+        """The value at ``name.key``."""
+        return descend(descend(self._data, name, _MISSING), key, default)
+
+    def everything(self) -> JSONValue:
+        """The data itself."""
+        return self._data
+
+
+def descend(value: JSONValue, key: str, default: JSONValue) -> JSONValue:
+    """One step of a dot path: into a mapping by key, into a list by index; `default` where that leads nowhere."""
+    if isinstance(value, dict):
+        return value.get(key, default)
+    if isinstance(value, list) and _INDEX.fullmatch(key):
+        index = int(key)
+        if -len(value) <= index < len(value):
+            return value[index]
+    return default
+
+
+_INDEX = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 Evaluate: TypeAlias = Callable[[Context], JSONValue]
@@ -280,27 +319,15 @@ def _keys(name: JSONValue) -> list[str]:
 
 
 def _walk(context: Context, keys: Sequence[str], missing: JSONValue) -> JSONValue:
+    if len(keys) == 1:
+        return context.root(keys[0], missing)
     if not keys:
         return context.everything()
-    found = context.root(keys[0], _MISSING)
-    for key in keys[1:]:
-        if isinstance(found, dict):
-            found = found.get(key, _MISSING)
-        elif isinstance(found, list):
-            found = _element(found, key)
-        else:
-            return missing
+    found = context.child(keys[0], keys[1], _MISSING)
+    for key in keys[2:]:
+        # The mapping is by far the most frequent case and is worth its own line.
+        found = found.get(key, _MISSING) if isinstance(found, dict) else descend(found, key, _MISSING)
     return missing if found is _MISSING else found
-
-
-_INDEX = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-
-
-def _element(items: list[JSONValue], key: str) -> JSONValue:
-    if not _INDEX.fullmatch(key):
-        return _MISSING
-    index = int(key)
-    return items[index] if -len(items) <= index < len(items) else _MISSING
 
 
 def _compile_vars(expression: JSONValue, part: Evaluate) -> Evaluate:
@@ -378,39 +405,19 @@ def _or(parts: Sequence[Evaluate], context: Context) -> JSONValue:
 _LAZY: Mapping[str, Callable[[Sequence[Evaluate], Context], JSONValue]] = {"if": _if, "?:": _if, "and": _and, "or": _or}
 
 
-class _Item:
-    """The context inside a body of ``map``, ``filter`` or ``reduce``: the item itself, and nothing else."""
-
-    __slots__ = ("_item",)
-
-    def __init__(self, item: JSONValue) -> None:
-        self._item = item
-
-    def root(self, name: str, default: JSONValue) -> JSONValue:
-        if isinstance(self._item, dict):
-            return self._item.get(name, default)
-        if isinstance(self._item, list):
-            found = _element(self._item, name)
-            return default if found is _MISSING else found
-        return default
-
-    def everything(self) -> JSONValue:
-        return self._item
-
-
 def _compile_scoped(operator: str, arguments: Sequence[JSONValue]) -> Evaluate:
     items = _compile(arguments[0], _unlocated)
     body = _compile(arguments[1], _unlocated)
     if operator == "map":
-        return lambda context: [body(_Item(item)) for item in _sequence(items(context))]
+        return lambda context: [body(DataContext(item)) for item in _sequence(items(context))]
     if operator == "filter":
-        return lambda context: [item for item in _sequence(items(context)) if body(_Item(item))]
+        return lambda context: [item for item in _sequence(items(context)) if body(DataContext(item))]
     initial = _compile(arguments[2] if len(arguments) > 2 else None, _unlocated)
 
     def fold(context: Context) -> JSONValue:
         accumulator = initial(context)
         for item in _sequence(items(context)):
-            accumulator = body(_Item({"accumulator": accumulator, "current": item}))
+            accumulator = body(DataContext({"accumulator": accumulator, "current": item}))
         return accumulator
 
     return fold

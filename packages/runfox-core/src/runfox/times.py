@@ -19,6 +19,11 @@ def format_time(seconds: float) -> str:
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+def to_seconds(text: str) -> float:
+    """UTC text as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def add_seconds(text: str, seconds: float) -> str:
     """The point `seconds` after `text`, at most `LATEST`."""
     try:

@@ -1,0 +1,248 @@
+"""`Backend`: composes a store and a runner, and is the only place from which records change.
+
+It decides nothing: the machine does, and the engine commits and hands on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Self
+
+from runfox import machine
+from runfox.backend.commits import Commits, OnStateChange
+from runfox.backend.engine import Engine, as_results, host
+from runfox.backend.inmemory_store import InMemoryStore
+from runfox.backend.inprocess_runner import InProcessRunner
+from runfox.backend.inprocess_worker import Executor, InProcessWorker
+from runfox.definition import Definition
+from runfox.errors import ExecutionActive, ExecutionExists, NotSupported, WorkflowNotFound
+from runfox.identity import checked_execution_id, execution_ids
+from runfox.jsonvalue import JSONValue, copy_json, copy_object, same_json
+from runfox.machine import Snapshot
+from runfox.plan import plans
+from runfox.protocols import Runner, Store, SupportsDelete, SupportsListing
+from runfox.records import ExecutionSummary, StepRecord, WorkflowRecord
+from runfox.results import DispatchJob, Halt, Pending, Result, StateChangeEvent, StepResult
+from runfox.status import StepStatus, WorkflowStatus
+from runfox.times import Clock, add_seconds
+
+
+class Backend:
+    """A store, a runner, and what runs between them.
+
+    `executor` is what `Workflow.run` executes jobs with where it is given no worker. `poll_interval` is the longest
+    pause, in seconds, between two looks at a runner that can't wake a waiting driver. An execution that nobody has
+    brought on for `recover_after` seconds is attended to by whoever is alive. `on_state_change` is called after each
+    merge into the shared state, with copies; it must be pure. `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        executor: Executor | None = None,
+        store: Store | None = None,
+        runner: Runner | None = None,
+        poll_interval: float = 0.02,
+        recover_after: float = 60.0,
+        on_state_change: OnStateChange | None = None,
+        *,
+        clock: Clock = time.time,
+    ) -> None:
+        self.executor = executor
+        self.store: Store = InMemoryStore() if store is None else store
+        self.runner: Runner = InProcessRunner() if runner is None else runner
+        self.poll_interval = poll_interval
+        self.recover_after = recover_after
+        self._commits = Commits(self.store, on_state_change)
+        self.engine = Engine(self._commits, self.runner, clock, recover_after)
+        self._worker: InProcessWorker | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store and the runner, where they can be closed."""
+        for part in (self.runner, self.store):
+            close = getattr(part, "close", None)
+            if close is not None:
+                close()
+
+    @property
+    def worker(self) -> InProcessWorker | None:
+        """The worker that runs the backend's own executor; None without one."""
+        if self._worker is None and self.executor is not None:
+            self._worker = InProcessWorker(self.runner, self.executor)
+        return self._worker
+
+    # Records
+
+    def create(
+        self, definition: Definition, inputs: Mapping[str, JSONValue] | None = None, execution_id: str | None = None
+    ) -> str:
+        """Store a new execution and give its workflow_execution_id.
+
+        With an `execution_id` that exists for this definition and the same inputs, that execution. Raises
+        `ExecutionExists` where the inputs differ, `InvalidExecutionId` and `InvalidJSON`.
+        """
+        plan = plans.of(definition)
+        now = self.engine.now()
+        record = WorkflowRecord(
+            workflow_id=definition.workflow_id,
+            execution_id=execution_ids.new() if execution_id is None else checked_execution_id(execution_id),
+            spec=definition.spec,
+            inputs=copy_object({} if inputs is None else inputs, "the workflow's inputs"),
+            steps={op: StepRecord(op=op) for op in plan.steps},
+            created_at=now,
+            updated_at=now,
+            wake_at=add_seconds(now, self.recover_after),
+        )
+        try:
+            self.store.write(record)
+        except Exception as error:
+            return self._existing(record, error)
+        record.version = 1
+        self._commits.adopt(Snapshot(plan, record))
+        return record.workflow_execution_id
+
+    def _existing(self, record: WorkflowRecord, error: Exception) -> str:
+        """The execution that is there already, or that a write whose reply was lost has made."""
+        try:
+            stored = self.store.load(record.workflow_execution_id)
+        except WorkflowNotFound:
+            raise error from None
+        if not same_json(stored.inputs, record.inputs):
+            raise ExecutionExists(record.workflow_execution_id) from error
+        return record.workflow_execution_id
+
+    def load(self, workflow_execution_id: str) -> WorkflowRecord:
+        """A copy of the record. Raises `WorkflowNotFound`."""
+        return self.store.load(workflow_execution_id)
+
+    def write(self, record: WorkflowRecord) -> None:
+        """Write a record whole, past the machine. Raises `WriteConflict`."""
+        self._commits.discard(record.workflow_execution_id)
+        self.store.write(record)
+
+    def delete(self, workflow_execution_id: str) -> None:
+        """Remove an execution that has ended. Raises `ExecutionActive`, `WorkflowNotFound`, `NotSupported`.
+
+        Don't use its id again: what is still on its way for the old execution can't be told from the new one's.
+        """
+        if not isinstance(self.store, SupportsDelete):
+            raise NotSupported("this store", "SupportsDelete")
+        if not self.store.load(workflow_execution_id).status.ended:
+            raise ExecutionActive(workflow_execution_id)
+        # In this order a crash in between leaves a record, which can be deleted again, and no orphans in the queue.
+        self.runner.forget(workflow_execution_id)
+        self.store.delete(workflow_execution_id)
+        self._commits.discard(workflow_execution_id)
+
+    def list_executions(
+        self,
+        *,
+        status: WorkflowStatus | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> list[ExecutionSummary]:
+        """Executions, newest first; `after` is the `cursor` of the last one seen. Raises `NotSupported`."""
+        if not isinstance(self.store, SupportsListing):
+            raise NotSupported("this store", "SupportsListing")
+        return self.store.list_executions(status=status, name=name, since=since, limit=limit, after=after)
+
+    # Events
+
+    def advance(self, workflow_execution_id: str) -> Result:
+        """Claim every step that can run. The caller hands the jobs to `dispatch`. Raises `ExpressionError`."""
+        now = self.engine.now
+        return self.engine.turn(
+            workflow_execution_id, lambda snapshot: machine.advance(snapshot, now=now(), host=host())
+        ).answer
+
+    def on_step_result(
+        self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
+    ) -> Halt | Pending | None:
+        """Apply one result and claim nothing: `Halt`, `Pending` for a retry, None for what is finished or stale.
+
+        Raises `ExpressionError` and `UnknownStep`, and commits nothing then.
+        """
+        result, now = StepResult(op, output, run_id), self.engine.now
+        turn, applied = self.engine.commit(
+            workflow_execution_id,
+            lambda snapshot: machine.on_step_result(snapshot, result, now=now(), random=random.random()),
+            lambda decision: decision.applied,
+        )
+        match turn.answer:
+            case Halt():
+                return turn.answer
+            case Pending() if applied is StepStatus.RETRY:
+                return turn.answer
+            case _:
+                return None
+
+    def settle(self, workflow_execution_id: str, results: Iterable[StepResult | tuple[str, JSONValue]]) -> Result:
+        """Apply results, then overdue timeouts, then advance, in one commit. The caller hands the jobs to `dispatch`."""
+        return self.engine.settle(workflow_execution_id, as_results(results)).answer
+
+    def halt(self, workflow_execution_id: str, result: JSONValue) -> Result:
+        """End an execution from outside. One that has ended stays as it is."""
+        outcome, now = copy_json(result, "the result of halt()"), self.engine.now
+        return self.engine.turn(
+            workflow_execution_id, lambda snapshot: machine.halt(snapshot, outcome, now=now())
+        ).answer
+
+    def merge_workflow_state(
+        self, workflow_execution_id: str, updates: Mapping[str, JSONValue], event: StateChangeEvent | None = None
+    ) -> None:
+        """Put keys into the shared state, latest wins."""
+        own, now = copy_object(updates, "the updates of the state"), self.engine.now
+        op = None if event is None else event.op
+        self.engine.turn(
+            workflow_execution_id, lambda snapshot: machine.merge_state(snapshot, op, own, now=now())
+        )
+
+    def look(self, workflow_execution_id: str) -> Result:
+        """How an execution stands, without changing it: `Complete`, `Halt` or `Pending`."""
+        return self.engine.turn(workflow_execution_id, machine.look, fresh=True).answer
+
+    def attend(self, workflow_execution_id: str) -> Result:
+        """Repair what a crash may have left: put `wake_at` off, hand out again what is in progress, settle what has
+        come in, dispatch what follows. Harmless at any time, by any number of callers. Raises `WorkflowNotFound`.
+        """
+        return self.engine.attend(workflow_execution_id).answer
+
+    # The runner's side
+
+    def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
+        """Hand jobs to the runner. Gives results that need no waiting: of jobs that the runner executed itself, and an
+        error result for each one that it refuses for good. Feed them to `on_step_result` or `settle`.
+        """
+        return self.engine.dispatch(workflow_execution_id, jobs)
+
+    def gather(self, workflow_execution_id: str) -> list[StepResult]:
+        """The results that have come in for an execution; never waits."""
+        return self.engine.gather(workflow_execution_id)
+
+    def pending_tasks(self) -> list[DispatchJob]:
+        """A look at all pending jobs."""
+        return self.runner.list_pending_jobs()
+
+    def take_tasks(
+        self,
+        limit: int | None = None,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+    ) -> list[DispatchJob]:
+        """Take pending jobs, each of which is the caller's until its lease lapses."""
+        return self.runner.take_pending_jobs(limit, queues, lease_seconds)
+
+    def submit_result(
+        self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
+    ) -> None:
+        """Bring a worker's result. Pass `DispatchJob.run_id` on: it keeps a late result from a run that is over."""
+        self.runner.submit_work_result(workflow_execution_id, op, output, run_id)

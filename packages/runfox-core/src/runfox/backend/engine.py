@@ -1,0 +1,215 @@
+"""The engine of a backend: commits what the machine decides, and hands on what follows to the runner.
+
+It decides nothing. Whatever fails here leaves the execution to be attended to, by this process or another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from runfox import machine
+from runfox.backend.commits import Commits
+from runfox.errors import PayloadTooLarge, RecordTooLarge, UnknownRoute
+from runfox.jsonvalue import JSONObject, copy_json
+from runfox.machine import Decision, Snapshot
+from runfox.protocols import Runner
+from runfox.results import Complete, Dispatch, DispatchJob, Halt, Result, StepResult
+from runfox.times import Clock, format_time
+
+logger = logging.getLogger("runfox")
+
+T = TypeVar("T")
+
+_FORGET_TOGETHER = 64
+_HOSTNAME = socket.gethostname()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where an execution stands after a commit: the answer, when it wants attention, whether runs are under way."""
+
+    answer: Result
+    wake_at: str | None
+    running: bool
+
+    @property
+    def ended(self) -> bool:
+        """True once the execution is over."""
+        return isinstance(self.answer, (Complete, Halt))
+
+
+class Engine:
+    """Works on the executions of one store with one runner. Safe between threads."""
+
+    def __init__(self, commits: Commits, runner: Runner, clock: Clock, recover_after: float) -> None:
+        self._commits = commits
+        self._runner = runner
+        self._clock = clock
+        self._recover_after = recover_after
+        self._lock = threading.Lock()
+        self._retired: dict[str, list[tuple[str, int]]] = {}
+        # A queue in this process costs nothing to tidy; one that is shared is tidied for many runs at once.
+        self._forget_together = _FORGET_TOGETHER if getattr(runner, "shared", False) else 1
+
+    def now(self) -> str:
+        """The time, as UTC text."""
+        return format_time(self._clock())
+
+    def turn(self, workflow_execution_id: str, decide: Callable[[Snapshot], Decision], *, fresh: bool = False) -> Turn:
+        """Commit a decision."""
+        return self.commit(workflow_execution_id, decide, lambda _: None, fresh=fresh)[0]
+
+    def commit(
+        self,
+        workflow_execution_id: str,
+        decide: Callable[[Snapshot], Decision],
+        read: Callable[[Decision], T],
+        *,
+        fresh: bool = False,
+    ) -> tuple[Turn, T]:
+        """Commit a decision, and `read` from it what a turn does not tell. What it retires is forgotten."""
+        retired: Sequence[tuple[str, int]] = ()
+
+        def read_all(decision: Decision) -> tuple[Turn, T]:
+            nonlocal retired
+            retired = decision.retired
+            return _turn(decision), read(decision)
+
+        turn, extra = self._commits.commit(workflow_execution_id, decide, read_all, fresh=fresh)
+        self._forget(workflow_execution_id, retired, ended=turn.ended)
+        return turn, extra
+
+    def _forget(self, workflow_execution_id: str, runs: Sequence[tuple[str, int]], *, ended: bool) -> None:
+        """Tell the runner what it need not keep: everything of an execution that has ended, else settled runs, many
+        at a time. A crash before that leaves entries which the end of the execution clears."""
+        if ended:
+            with self._lock:
+                self._retired.pop(workflow_execution_id, None)
+            self._runner.forget(workflow_execution_id)
+        elif runs:
+            with self._lock:
+                collected = self._retired.setdefault(workflow_execution_id, [])
+                collected.extend(runs)
+                if len(collected) < self._forget_together:
+                    return
+                del self._retired[workflow_execution_id]
+            self._runner.forget(workflow_execution_id, collected)
+
+    def start(self, workflow_execution_id: str) -> Turn:
+        """Claim what can run and hand it to the runner."""
+        return self._hand_on(
+            workflow_execution_id,
+            self.turn(workflow_execution_id, lambda s: machine.advance(s, now=self.now(), host=host())),
+        )
+
+    def carry(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
+        """Settle results and hand what follows to the runner, until only others can bring the execution on."""
+        return self._hand_on(workflow_execution_id, self.settle(workflow_execution_id, results))
+
+    def _hand_on(self, workflow_execution_id: str, turn: Turn) -> Turn:
+        while isinstance(turn.answer, Dispatch):
+            results = self.dispatch(workflow_execution_id, turn.answer.jobs)
+            if not results:
+                break
+            turn = self.settle(workflow_execution_id, results)
+        return turn
+
+    # Settling
+
+    def settle(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
+        """Apply results, then overdue timeouts, then advance, in one commit; in several where the store finds the
+        record too large, so that only the output that is too large suffers."""
+
+        def decide(snapshot: Snapshot) -> Decision:
+            return machine.settle(snapshot, results, now=self.now(), random=random.random(), host=host())
+
+        try:
+            return self.turn(workflow_execution_id, decide)
+        except RecordTooLarge as error:
+            if len(results) > 1:
+                turns = [self._hand_on(workflow_execution_id, self.settle(workflow_execution_id, [r])) for r in results]
+                return turns[-1]
+            return self._settle_too_large(workflow_execution_id, results, error)
+
+    def _settle_too_large(
+        self, workflow_execution_id: str, results: Sequence[StepResult], error: RecordTooLarge
+    ) -> Turn:
+        """An output that the store can't keep becomes an error result; where that is no help, the workflow ends."""
+        refused = machine.error_output(error)
+        for result in results:
+            if result.output != refused:
+                return self.settle(workflow_execution_id, [StepResult(result.op, refused, result.run_id)])
+        op = results[0].op if results else None
+        outcome: JSONObject = {"status": "error", "op": op, "error": str(error)}
+        return self.turn(workflow_execution_id, lambda s: machine.halt(s, outcome, now=self.now()))
+
+    # The runner's side
+
+    def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
+        """Hand jobs to the runner. Gives results that need no waiting: of jobs that the runner executed itself, and an
+        error result for each one that it refuses for good."""
+        if not jobs:
+            return []
+        try:
+            return as_results(self._runner.dispatch(workflow_execution_id, jobs))
+        except (PayloadTooLarge, UnknownRoute) as error:
+            output = machine.error_output(error)
+            refused = [StepResult(job.op, output, job.run_id) for job in error.jobs]
+            return [*as_results(error.results), *refused]
+
+    def gather(self, workflow_execution_id: str) -> list[StepResult]:
+        """The results that have come in for an execution; never waits."""
+        return as_results(self._runner.gather(workflow_execution_id))
+
+    # Repair
+
+    def attend(self, workflow_execution_id: str) -> Turn:
+        """Put `wake_at` off, hand out again what is in progress, settle what has come in, dispatch what follows."""
+        first: str | None = None
+        lost = False
+
+        def decide(snapshot: Snapshot) -> Decision:
+            nonlocal first, lost
+            wake_at = snapshot.record.wake_at
+            # Where somebody else has put it off meanwhile, the work is theirs.
+            lost = first is not None and wake_at is not None and wake_at > first
+            first = first or wake_at
+            if lost:
+                return machine.look(snapshot)
+            return machine.attend(snapshot, now=self.now(), recover_after=self._recover_after, host=host())
+
+        turn, jobs = self.commit(workflow_execution_id, decide, Decision.running_jobs, fresh=True)
+        if lost or turn.ended:
+            return turn
+        results = [*self.dispatch(workflow_execution_id, jobs), *self.gather(workflow_execution_id)]
+        if not results and (turn.wake_at is None or turn.wake_at > self.now()):
+            return turn
+        return self.carry(workflow_execution_id, results)
+
+
+def _turn(decision: Decision) -> Turn:
+    match decision.answer:
+        case Complete(outcome):
+            answer: Result = Complete(copy_json(outcome, "the outcome"))
+        case Halt(result):
+            answer = Halt(copy_json(result, "the outcome"))
+        case other:
+            answer = other
+    return Turn(answer, decision.wake_at, decision.running)
+
+
+def as_results(results: Sequence[StepResult | tuple[str, object]]) -> list[StepResult]:
+    """Results as the engine takes them: plain ``(op, output)`` pairs have no run_id."""
+    return [result if isinstance(result, StepResult) else StepResult(*result) for result in results]
+
+
+def host() -> str:
+    """Who claims a step: ``hostname:pid``."""
+    return f"{_HOSTNAME}:{os.getpid()}"

@@ -1,0 +1,89 @@
+"""Keeps the leases of running jobs alive: one thread for all workers of a process, started with the first job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+
+logger = logging.getLogger("runfox")
+
+_IDLE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Watched:
+    runner: Runner
+    job: DispatchJob
+    seconds: float
+    due: float
+
+
+class Heartbeat:
+    """Renews each watched lease when a third of it has passed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watched: dict[int, _Watched] = {}
+        self._thread: threading.Thread | None = None
+        self._wakes_at = 0.0
+
+    def watch(self, runner: Runner, job: DispatchJob, seconds: float) -> int:
+        """Renew the lease of `job`, which is `seconds` long, until `release`. Returns the handle for that."""
+        watched = _Watched(runner, job, seconds, time.monotonic() + seconds / 3)
+        handle = id(watched)
+        with self._changed:
+            self._watched[handle] = watched
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="runfox-heartbeat", daemon=True)
+                self._wakes_at = watched.due
+                self._thread.start()
+            elif watched.due < self._wakes_at:
+                self._changed.notify()
+        return handle
+
+    def release(self, handle: int) -> None:
+        """The job has ended; its lease is left to itself."""
+        with self._changed:
+            self._watched.pop(handle, None)
+
+    def _run(self) -> None:
+        idle_since = time.monotonic()
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                if self._watched:
+                    idle_since = now
+                elif now - idle_since >= _IDLE_SECONDS:
+                    self._thread = None
+                    return
+                due = [watched for watched in self._watched.values() if watched.due <= now]
+                for watched in due:
+                    watched.due = now + watched.seconds / 3
+                self._wakes_at = min((w.due for w in self._watched.values()), default=now + _IDLE_SECONDS)
+            for watched in due:
+                _renew(watched)
+            with self._changed:
+                self._changed.wait(max(0.0, self._wakes_at - time.monotonic()))
+
+
+def _renew(watched: _Watched) -> None:
+    try:
+        watched.runner.extend_lease(watched.job, watched.seconds)
+    except Exception:
+        # The next beat tries again; at worst the lease lapses and the job runs a second time.
+        logger.warning("a lease of step %r could not be renewed", watched.job.op, exc_info=True)
+
+
+heartbeat = Heartbeat()
+"""The heartbeat of this process."""
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has the parent's object, but not its thread, and perhaps a lock that is held for ever.
+    os.register_at_fork(after_in_child=heartbeat.__init__)  # type: ignore[misc]  # on an instance, on purpose

@@ -1,0 +1,167 @@
+"""`InProcessWorker`: takes jobs, runs the executor, submits what it gives. Knows a runner and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeAlias
+
+from runfox.backend.heartbeat import heartbeat
+from runfox.errors import InvalidJSON, PayloadTooLarge
+from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.machine import error_output
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+
+logger = logging.getLogger("runfox")
+
+Executor: TypeAlias = Callable[[str, JSONObject], Mapping[str, JSONValue] | None]
+"""``(op, inputs) -> output``: a plain function; None counts as ``{}``."""
+
+MAX_DELIVERIES = 5
+"""How often a job is begun before it gets an error result instead (an executor that kills its process)."""
+
+_POLL_SECONDS = 0.05
+
+
+class InProcessWorker:
+    """Executes a runner's jobs in this process.
+
+    With `concurrency` 1 jobs run in the thread that calls `work`. With more, `start` begins that many threads, and
+    each takes the next job when it has finished one. Leases are renewed while a job runs; what an interrupt
+    (KeyboardInterrupt, SystemExit) stops is given back. `queues` are those it serves, None for all.
+    `lease_seconds` is asked for with every take, None for the runner's own.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        executor: Executor,
+        concurrency: int = 1,
+        *,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+        max_deliveries: int = MAX_DELIVERIES,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency!r}")
+        self.runner = runner
+        self.concurrency = concurrency
+        self._executor = executor
+        self._queues = queues
+        self._lease_seconds = lease_seconds
+        self._max_deliveries = max_deliveries
+        self._changed = threading.Condition()
+        self._running: dict[str, DispatchJob] = {}
+        self._users = 0
+        self._threads: list[threading.Thread] = []
+
+    def work(
+        self,
+        limit: int | None = None,
+        *,
+        until: Callable[[], bool] | None = None,
+        on_next: Callable[[], None] | None = None,
+    ) -> int:
+        """Run pending jobs in this thread, one after another, until there is none, `limit` were run, or `until()` is
+        true after one of them. `on_next()` is called before each one but the first. Returns how many were run."""
+        count = 0
+        while limit is None or count < limit:
+            job = self._take()
+            if job is None:
+                break
+            if count and on_next is not None:
+                on_next()
+            self._run(job)
+            count += 1
+            if until is not None and until():
+                break
+        return count
+
+    def start(self) -> None:
+        """Begin the threads, for as long as there is a `stop` to come; further calls are counted."""
+        with self._changed:
+            self._users += 1
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            while len(self._threads) < self.concurrency:
+                thread = threading.Thread(target=self._loop, name="runfox-worker", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def kick(self) -> None:
+        """Jobs may have come: idle threads look at once."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let the threads end after the job that they are at. Does not wait for them."""
+        with self._changed:
+            self._users -= 1
+            self._changed.notify_all()
+
+    def release(self) -> None:
+        """Give back the jobs that are running: this process is about to leave them."""
+        for job in list(self._running.values()):
+            self.runner.extend_lease(job, 0)
+
+    @property
+    def busy(self) -> bool:
+        """True while a job runs."""
+        return bool(self._running)
+
+    def _loop(self) -> None:
+        while True:
+            job = None
+            try:
+                job = self._take()
+                if job is not None:
+                    self._run(job)
+            except Exception:
+                # The storage failed; what was taken comes back when its lease lapses.
+                logger.exception("a worker could not take or submit a job")
+            with self._changed:
+                if self._users <= 0:
+                    return
+                if job is None:
+                    self._changed.wait(_POLL_SECONDS)
+
+    def _take(self) -> DispatchJob | None:
+        jobs = self.runner.take_pending_jobs(1, self._queues, self._lease_seconds)
+        return jobs[0] if jobs else None
+
+    def _run(self, job: DispatchJob) -> None:
+        self._running[job.key] = job
+        handle = heartbeat.watch(self.runner, job, self._lease_length())
+        try:
+            output = self._execute(job)
+        except BaseException:
+            # Not an error of the executor's but the end of this process: the job is somebody else's.
+            self.runner.extend_lease(job, 0)
+            raise
+        finally:
+            heartbeat.release(handle)
+            del self._running[job.key]
+        self._submit(job, output)
+
+    def _lease_length(self) -> float:
+        if self._lease_seconds is not None:
+            return self._lease_seconds
+        return float(getattr(self.runner, "lease_seconds", 600.0))
+
+    def _execute(self, job: DispatchJob) -> JSONValue:
+        if job.delivery > self._max_deliveries:
+            message = f"given up after {self._max_deliveries} deliveries: its workers ended without a result"
+            return {"ok": False, "error": message, "error_type": "TooManyDeliveries"}
+        try:
+            return self._executor(job.call, job.inputs)  # type: ignore[return-value]  # the runner checks that it is JSON
+        except Exception as error:
+            logger.exception("the executor raised in step %r of %s", job.op, job.workflow_execution_id)
+            return error_output(error)
+
+    def _submit(self, job: DispatchJob, output: JSONValue) -> None:
+        id, op, run_id = job.workflow_execution_id, job.op, job.run_id
+        try:
+            self.runner.submit_work_result(id, op, output, run_id)
+        except (InvalidJSON, PayloadTooLarge) as error:
+            self.runner.submit_work_result(id, op, error_output(error), run_id)

@@ -1,0 +1,41 @@
+"""`sweep`: attend to every execution that wants it. Any number of processes may sweep at any time."""
+
+from __future__ import annotations
+
+import logging
+
+from runfox.backend.base import Backend
+from runfox.errors import WorkflowNotFound
+from runfox.protocols import SupportsWake
+from runfox.times import add_seconds
+
+logger = logging.getLogger("runfox")
+
+
+def sweep(backend: Backend, limit: int = 100) -> int:
+    """Attend to the executions that the store says are due, earliest first, and to those of which the runner has held
+    an entry for longer than the backend's `recover_after`. Returns how many were attended to.
+
+    `limit` bounds the due ones of one call. One execution that fails is logged and stops no other. It is for runners
+    that processes share: where a shared store meets a process-local runner, only the drivers repair, and nothing is
+    done here.
+    """
+    if getattr(backend.store, "shared", False) and not getattr(backend.runner, "shared", False):
+        logger.warning("sweep() does nothing: the store is shared, but the runner lives in this process only")
+        return 0
+    now = backend.engine.now()
+    due = backend.store.due(now, limit) if isinstance(backend.store, SupportsWake) else []
+    held = backend.runner.held(add_seconds(now, -backend.recover_after))
+    return sum(_attended(backend, id) for id in dict.fromkeys([*due, *held]))
+
+
+def _attended(backend: Backend, workflow_execution_id: str) -> bool:
+    try:
+        backend.attend(workflow_execution_id)
+    except WorkflowNotFound:
+        # Another store may share the runner, so its entries are not ours to forget.
+        return False
+    except Exception:
+        logger.exception("execution %s could not be attended to", workflow_execution_id)
+        return False
+    return True
