@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isfinite
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from runfox.errors import InvalidJSON
 
@@ -33,11 +33,24 @@ def copy_json(value: object, subject: str) -> JSONValue:
 
     Raises `InvalidJSON` that starts with `subject` (``the output of step 'a'``) and names the place.
     """
+    # Containers wait in a list until they are filled. Recursion would make MAX_DEPTH depend on the caller's stack.
+    waiting: list[_Waiting] = []
+    given: Any = value
     try:
-        return _copy(value, 0)
+        result: JSONValue = given if type(given) in _UNCHANGED else _copy(given, None, None, waiting)
+        while waiting:
+            copy, source, place = waiting.pop()
+            if type(copy) is dict:
+                for key, item in source.items():
+                    name = key if type(key) is str else _plain_key(key, place)
+                    copy[name] = item if type(item) in _UNCHANGED else _copy(item, name, place, waiting)
+            else:
+                append = copy.append  # type: ignore[union-attr]  # what is no mapping is a list
+                for index, item in enumerate(source):
+                    append(item if type(item) in _UNCHANGED else _copy(item, index, place, waiting))
     except _NotJSON as problem:
-        path = "".join(f"[{part!r}]" for part in reversed(problem.path))
-        raise InvalidJSON(subject, path, problem.reason) from None
+        raise InvalidJSON(subject, problem.path, problem.reason) from None
+    return result
 
 
 def copy_object(value: object, subject: str) -> JSONObject:
@@ -59,77 +72,61 @@ def canonical_text(value: JSONValue) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+# Where a container stands: the number of containers around it, its key in the innermost of them, that one's place.
+_Place: TypeAlias = "tuple[int, object, _Place | None]"
+# A container whose copy is still empty: the copy, what it is copied from (anything may come in here), its place.
+_Waiting: TypeAlias = "tuple[list[JSONValue] | JSONObject, Any, _Place]"
+
+
 class _NotJSON(Exception):
-    """Carries the path up from the place of the problem, innermost part first."""
+    """What stands at `key` in the container at `place` can't be copied."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, key: object, place: _Place | None) -> None:
         self.reason = reason
-        self.path: list[object] = []
+        parts: list[str] = []
+        while place is not None:
+            parts.append(f"[{key!r}]")
+            _, key, place = place
+        self.path = "".join(reversed(parts))
 
 
-def _copy(value: object, depth: int) -> JSONValue:
+def _copy(value: Any, key: object, place: _Place | None, waiting: list[_Waiting]) -> JSONValue:
+    """The copy of what stands at `key` in the container at `place`; if it is a container, still empty and waiting."""
     kind = type(value)
-    if kind in _UNCHANGED:
-        return value  # type: ignore[return-value]  # the set holds JSON's own immutable types
-    if kind is dict:
-        return _copy_mapping(value, depth)  # type: ignore[arg-type]  # `kind` is dict
-    if kind is int:
-        if -_INTEGER_LIMIT < value < _INTEGER_LIMIT:  # type: ignore[operator]  # `kind` is int
-            return value  # type: ignore[return-value]  # `kind` is int
-        raise _NotJSON(f"integers have at most {MAX_INTEGER_DIGITS} digits")
-    if kind is float:
-        if isfinite(value):  # type: ignore[arg-type]  # `kind` is float
-            return value  # type: ignore[return-value]  # `kind` is float
-        raise _NotJSON(f"{value} is no JSON number")
-    if isinstance(value, (list, tuple)):
-        return _copy_sequence(value, depth)
-    return _copy_unusual(value, depth)
-
-
-def _copy_mapping(value: Mapping[object, object], depth: int) -> JSONObject:
+    if kind is int and -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
+        return value  # type: ignore[no-any-return]  # `kind` is int
+    if kind is float and isfinite(value):
+        return value  # type: ignore[no-any-return]  # `kind` is float
+    copy = {} if kind is dict else [] if kind is list else _copy_unusual(value, key, place)
+    if type(copy) is not dict and type(copy) is not list:
+        return copy
+    depth = 0 if place is None else place[0] + 1
     if depth >= MAX_DEPTH:
-        raise _NotJSON(f"nested more than {MAX_DEPTH} deep")
-    result: JSONObject = {}
-    for given, item in value.items():
-        key = given if type(given) is str else _plain_key(given)
-        if type(item) in _UNCHANGED:
-            result[key] = item  # type: ignore[assignment]  # as in _copy
-            continue
-        try:
-            result[key] = _copy(item, depth + 1)
-        except _NotJSON as problem:
-            problem.path.append(key)
-            raise
-    return result
+        raise _NotJSON(f"nested more than {MAX_DEPTH} deep", key, place)
+    waiting.append((copy, value, (depth, key, place)))
+    return copy
 
 
-def _copy_sequence(value: list[object] | tuple[object, ...], depth: int) -> list[JSONValue]:
-    if depth >= MAX_DEPTH:
-        raise _NotJSON(f"nested more than {MAX_DEPTH} deep")
-    result: list[JSONValue] = []
-    for index, item in enumerate(value):
-        try:
-            result.append(_copy(item, depth + 1))
-        except _NotJSON as problem:
-            problem.path.append(index)
-            raise
-    return result
-
-
-def _copy_unusual(value: object, depth: int) -> JSONValue:
-    """Subclasses of JSON's types, as their plain counterparts."""
+def _copy_unusual(value: object, key: object, place: _Place | None) -> JSONValue:
+    """What is neither frequent nor wrong: subclasses of JSON's types as their plain counterparts, containers empty."""
+    if isinstance(value, int):
+        if -_INTEGER_LIMIT < value < _INTEGER_LIMIT:
+            return int.__int__(value)
+        raise _NotJSON(f"integers have at most {MAX_INTEGER_DIGITS} digits", key, place)
+    if isinstance(value, float):
+        if isfinite(value):
+            return float.__float__(value)
+        raise _NotJSON(f"{float.__repr__(value)} is no JSON number", key, place)
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, int):
-        return _copy(int.__int__(value), depth)
-    if isinstance(value, float):
-        return _copy(float.__float__(value), depth)
+    if isinstance(value, (list, tuple)):
+        return []
     if isinstance(value, Mapping):
-        return _copy_mapping(value, depth)
-    raise _NotJSON(f"{type(value).__name__} is no JSON type")
+        return {}
+    raise _NotJSON(f"{type(value).__name__} is no JSON type", key, place)
 
 
-def _plain_key(key: object) -> str:
+def _plain_key(key: object, place: _Place) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise _NotJSON(f"the key {key!r} is no string")
+    raise _NotJSON(f"the key {key!r} is no string", place[1], place[2])
