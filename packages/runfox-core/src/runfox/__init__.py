@@ -1,5 +1,6 @@
 """runfox: workflows whose definition is data, whose engine is a pure state machine, and whose storage and job queue are
-plugins."""
+plugins.
+"""
 
 from runfox.backend.base import Backend
 from runfox.backend.inmemory_store import InMemoryStore

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runfox.results import DispatchJob
+    from runfox.results import DispatchJob, StepResult
 
 
 class RunfoxError(Exception):
@@ -209,7 +209,7 @@ class _RefusedJobs(RunfoxError, ValueError):
 
     why = ""
 
-    def __init__(self, jobs: Sequence[DispatchJob], detail: str, results: Sequence[object] = ()) -> None:
+    def __init__(self, jobs: Sequence[DispatchJob], detail: str, results: Sequence[StepResult] = ()) -> None:
         self.jobs = tuple(jobs)
         self.detail = detail
         self.results = tuple(results)

@@ -22,9 +22,8 @@ from runfox.errors import ExpressionError, MissingExtra
 from runfox.jsonvalue import JSONObject, JSONValue
 
 OPERATORS = frozenset(
-    ["literal", "var", "vars", "missing", "missing_some", "if", "?:", "and", "or", "!", "!!"]
-    + ["==", "===", "!=", "!==", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "min", "max"]
-    + ["cat", "in", "merge", "count", "map", "filter", "reduce", "log"]
+    "literal var vars missing missing_some if ?: and or ! !! == === != !== < <= > >= + - * / % min max "
+    "cat in merge count map filter reduce log".split()
 )
 """The keys that make a one-key mapping an expression. Fixed: data written today means the same tomorrow."""
 
@@ -332,8 +331,7 @@ def _walk(context: Context, keys: Sequence[str], missing: JSONValue) -> JSONValu
 
 def _compile_vars(expression: JSONValue, part: Evaluate) -> Evaluate:
     if isinstance(expression, str):
-        find = _json_path(expression)
-        return lambda context: find(context)
+        return _json_path(expression)
 
     def dynamic(context: Context) -> JSONValue:
         text = part(context)
@@ -343,14 +341,16 @@ def _compile_vars(expression: JSONValue, part: Evaluate) -> Evaluate:
 
 
 _EVERY_STEP = re.compile(r"(\$\.)?steps\[\*\]")
-_FIRST_NAME = re.compile(r"(?:\$\.)?([A-Za-z_][A-Za-z0-9_]*)(?=[.\[]|$)(?!\.\.)")
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+_ONE_ROOT = re.compile(rf"(?:\$\.)?({_NAME})(?:\.(?:{_NAME}|\*)|\[(?:\*|-?[0-9]+|\?[^]$|&`]*)\])*")
+"""Paths that plainly stay below their first name: no `$` within, no operator, no parent, nothing of JSONPath's rest."""
 
 
 @functools.lru_cache(maxsize=1024)
 def _json_path(text: str) -> Callable[[Context], JSONValue]:
     """A JSONPath, parsed once. Raises ValueError."""
     _library()
-    from jsonpath_ng.ext import parse
+    from jsonpath_ng.ext.parser import parse
 
     # Steps are a mapping; older jsonpath-ng releases know [*] for lists only.
     wanted = _EVERY_STEP.sub(r"\1steps.*", text, count=1) if _EVERY_STEP.match(text) else text
@@ -358,8 +358,8 @@ def _json_path(text: str) -> Callable[[Context], JSONValue]:
         parsed = parse(wanted)
     except Exception as error:  # jsonpath-ng raises its own and ply's errors, which have no common root
         raise ValueError(str(error) or type(error).__name__) from error
-    first = _FIRST_NAME.match(wanted)
-    name = first.group(1) if first and not re.search(r"[|&`]|\bwhere", wanted) else None
+    plain = _ONE_ROOT.fullmatch(wanted)
+    name = plain.group(1) if plain else None
 
     def find(context: Context) -> JSONValue:
         if name is None:
@@ -461,4 +461,3 @@ def _library() -> _Library:
         raise MissingExtra("an operator other than 'var' and 'literal'", "runfox-core[standard]") from error
     library: _Library = json_logic_path
     return library
-

@@ -14,7 +14,8 @@ _ALLOWED = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 class ExecutionIds:
     """Makes ids of 32 hexadecimal digits: microseconds since the epoch, rising with every id of this process, then 72
-    random bits."""
+    random bits.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

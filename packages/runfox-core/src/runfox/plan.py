@@ -29,9 +29,7 @@ class Values:
 
     def resolve(self, context: Context) -> JSONObject:
         """The values in `context`, sharing nothing with it. Raises `ExpressionError`."""
-        return {
-            key: isolated(part.resolve(context), self._op, f"{self._place}.{key}") for key, part in self._parts
-        }
+        return {key: isolated(part.resolve(context), self._op, f"{self._place}.{key}") for key, part in self._parts}
 
 
 def isolated(value: JSONValue, op: str | None, place: str) -> JSONValue:
@@ -125,7 +123,8 @@ def _compile_branch(
 
 def _keeps_inputs(step: Step) -> bool:
     """A reference without a default names an ancestor: the definition was checked for that. One with a default
-    counts as an ancestor only where it is a direct dependency; keeping inputs too often costs space, nothing else."""
+    counts as an ancestor only where it is a direct dependency; keeping inputs too often costs space, nothing else.
+    """
     for value in step.input.values():
         findings = inspect(value)
         if not findings.derivable:

@@ -11,15 +11,13 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from runfox.backend.base import POLL_INTERVAL, RECOVER_AFTER, Backend
+from runfox.backend.commits import OnStateChange
+from runfox.backend.inprocess_worker import Executor
 from runfox.errors import DuplicateScheme, MissingExtra, UnknownScheme
 from runfox.protocols import Runner, Store
-
-if TYPE_CHECKING:
-    from runfox.backend.base import Backend
-    from runfox.backend.commits import OnStateChange
-    from runfox.backend.inprocess_worker import Executor
 
 PROJECT = "runfox"
 """The pluggy project and the entry-point group."""
@@ -108,19 +106,18 @@ def open_backend(
     executor: Executor | None = None,
     *,
     runner: str | None = None,
-    poll_interval: float | None = None,
-    recover_after: float | None = None,
+    poll_interval: float = POLL_INTERVAL,
+    recover_after: float = RECOVER_AFTER,
     on_state_change: OnStateChange | None = None,
 ) -> Backend:
     """A backend on the store and the runner of one URL; `runner` is the runner's where it has another.
 
     The remaining arguments are those of `Backend`. Raises as `open_store`.
     """
-    from runfox.backend.base import Backend
-
-    settings = {"poll_interval": poll_interval, "recover_after": recover_after, "on_state_change": on_state_change}
-    given = {name: value for name, value in settings.items() if value is not None}
-    return Backend(executor, open_store(url), open_runner(url if runner is None else runner), **given)
+    store = open_store(url)
+    return Backend(
+        executor, store, open_runner(url if runner is None else runner), poll_interval, recover_after, on_state_change
+    )
 
 
 def store_providers() -> Mapping[str, StoreProvider]:

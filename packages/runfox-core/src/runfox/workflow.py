@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -17,8 +16,6 @@ from runfox.records import WorkflowRecord
 from runfox.results import Complete, Halt, Pending, Result, StepResult
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import seconds_between
-
-logger = logging.getLogger("runfox")
 
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
@@ -89,12 +86,7 @@ class Workflow:
         raises `NoWorker`. Raises `TimeoutError` (`WaitTimeout`) after `timeout` seconds; the execution is left to be
         resumed.
         """
-        if getattr(self.backend.store, "shared", False) and not getattr(self.backend.runner, "shared", False):
-            logger.warning(
-                "the store is shared but the runner lives in this process: if this process dies, %s waits until "
-                "somebody calls run() on it",
-                self.id,
-            )
+        self.backend.warn_if_unattended()
         return Driver(self.backend, self.id, worker or self.backend.worker).run(timeout)
 
     def start(self) -> Result:
@@ -134,7 +126,8 @@ class Workflow:
 
     def settle(self, results: Iterable[StepResult | tuple[str, JSONValue]]) -> Result:
         """Apply any number of results, then overdue timeouts, then advance, in one commit. Returns what `advance`
-        returns; an expression that fails ends the workflow."""
+        returns; an expression that fails ends the workflow.
+        """
         return self.backend.settle(self.id, results)
 
     def halt(self, result: JSONValue = None) -> Result:
@@ -161,12 +154,14 @@ class Workflow:
     @property
     def progress(self) -> float:
         """The share of steps that are complete, 0.0 to 1.0."""
-        return _progress(self._record())
+        record = self._record()
+        return _complete(record) / len(record.steps)
 
     @property
     def step_durations(self) -> dict[str, float]:
         """Seconds from claim to result of each step's latest run; until now for one that is running. Steps that have
-        not run are left out."""
+        not run are left out.
+        """
         record, now = self._record(), self.backend.engine.now()
         return {
             op: seconds_between(step.start_time, step.end_time or now)
@@ -178,20 +173,20 @@ class Workflow:
     def elapsed(self) -> float:
         """Seconds from creation to the end, or until now."""
         record = self._record()
-        return seconds_between(record.created_at, record.updated_at if record.status.ended else self.backend.engine.now())
+        end = record.updated_at if record.status.ended else self.backend.engine.now()
+        return seconds_between(record.created_at, end)
 
     def __repr__(self) -> str:
         try:
             record = self._record()
         except RunfoxError as error:
             return f"<Workflow {self.id!r} ({type(error).__name__})>"
-        done = sum(step.status is StepStatus.COMPLETE for step in record.steps.values())
+        done = _complete(record)
         return f"<Workflow {record.name!r} {self.id!r} {record.status.value} {done}/{len(record.steps)} steps>"
 
     def _record(self) -> WorkflowRecord:
         return self.backend.load(self.id)
 
 
-def _progress(record: WorkflowRecord) -> float:
-    done = sum(step.status is StepStatus.COMPLETE for step in record.steps.values())
-    return done / len(record.steps)
+def _complete(record: WorkflowRecord) -> int:
+    return sum(step.status is StepStatus.COMPLETE for step in record.steps.values())

@@ -5,6 +5,7 @@ It decides nothing: the machine does, and the engine commits and hands on.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,6 +29,14 @@ from runfox.results import DispatchJob, Halt, Pending, Result, StateChangeEvent,
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import Clock, add_seconds
 
+logger = logging.getLogger("runfox")
+
+POLL_INTERVAL = 0.02
+"""Seconds."""
+
+RECOVER_AFTER = 60.0
+"""Seconds."""
+
 
 class Backend:
     """A store, a runner, and what runs between them.
@@ -43,8 +52,8 @@ class Backend:
         executor: Executor | None = None,
         store: Store | None = None,
         runner: Runner | None = None,
-        poll_interval: float = 0.02,
-        recover_after: float = 60.0,
+        poll_interval: float = POLL_INTERVAL,
+        recover_after: float = RECOVER_AFTER,
         on_state_change: OnStateChange | None = None,
         *,
         clock: Clock = time.time,
@@ -57,6 +66,7 @@ class Backend:
         self._commits = Commits(self.store, on_state_change)
         self.engine = Engine(self._commits, self.runner, clock, recover_after)
         self._worker: InProcessWorker | None = None
+        self._warned = False
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +87,20 @@ class Backend:
         if self._worker is None and self.executor is not None:
             self._worker = InProcessWorker(self.runner, self.executor)
         return self._worker
+
+    @property
+    def unattended(self) -> bool:
+        """True if nobody but its own driver can repair an execution: the store is shared, the runner is not."""
+        return bool(getattr(self.store, "shared", False)) and not getattr(self.runner, "shared", False)
+
+    def warn_if_unattended(self) -> None:
+        """Say so, once."""
+        if self.unattended and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the store is shared but the runner lives in this process: should the process end, its executions "
+                "wait until somebody calls run() on them"
+            )
 
     # Records
 
@@ -102,7 +126,7 @@ class Backend:
         )
         try:
             self.store.write(record)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was: what counts is whether the record is there
             return self._existing(record, error)
         record.version = 1
         self._commits.adopt(Snapshot(plan, record))
@@ -158,7 +182,7 @@ class Backend:
     # Events
 
     def advance(self, workflow_execution_id: str) -> Result:
-        """Claim every step that can run. The caller hands the jobs to `dispatch`. Raises `ExpressionError`."""
+        """Claim every step that can run. The caller dispatches the jobs. Raises `ExpressionError`."""
         now = self.engine.now
         return self.engine.turn(
             workflow_execution_id, lambda snapshot: machine.advance(snapshot, now=now(), host=host())
@@ -186,7 +210,7 @@ class Backend:
                 return None
 
     def settle(self, workflow_execution_id: str, results: Iterable[StepResult | tuple[str, JSONValue]]) -> Result:
-        """Apply results, then overdue timeouts, then advance, in one commit. The caller hands the jobs to `dispatch`."""
+        """Apply results, then overdue timeouts, then advance, in one commit. The caller dispatches the jobs."""
         return self.engine.settle(workflow_execution_id, as_results(results)).answer
 
     def halt(self, workflow_execution_id: str, result: JSONValue) -> Result:
@@ -202,9 +226,7 @@ class Backend:
         """Put keys into the shared state, latest wins."""
         own, now = copy_object(updates, "the updates of the state"), self.engine.now
         op = None if event is None else event.op
-        self.engine.turn(
-            workflow_execution_id, lambda snapshot: machine.merge_state(snapshot, op, own, now=now())
-        )
+        self.engine.turn(workflow_execution_id, lambda snapshot: machine.merge_state(snapshot, op, own, now=now()))
 
     def look(self, workflow_execution_id: str) -> Result:
         """How an execution stands, without changing it: `Complete`, `Halt` or `Pending`."""
@@ -241,8 +263,6 @@ class Backend:
         """Take pending jobs, each of which is the caller's until its lease lapses."""
         return self.runner.take_pending_jobs(limit, queues, lease_seconds)
 
-    def submit_result(
-        self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
-    ) -> None:
+    def submit_result(self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None) -> None:
         """Bring a worker's result. Pass `DispatchJob.run_id` on: it keeps a late result from a run that is over."""
         self.runner.submit_work_result(workflow_execution_id, op, output, run_id)

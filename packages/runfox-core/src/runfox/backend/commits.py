@@ -1,4 +1,4 @@
-"""The commit loop: ask the machine, write by compare-and-set, on a conflict bring the snapshot up to date and ask again.
+"""The commit loop: ask the machine, write by compare-and-set, on a conflict refresh the snapshot and ask again.
 
 A decision from a snapshot that may be old counts only if its commit succeeds, for that proves the snapshot right. One
 that changes nothing, or that raises, is asked for again on a snapshot that is known to be fresh.
@@ -37,6 +37,7 @@ class Commits:
 
     def __init__(self, store: Store, on_state_change: OnStateChange | None) -> None:
         self._store = store
+        self._patches = store if isinstance(store, SupportsPatch) else None
         self._on_state_change = on_state_change
         self._snapshots = Snapshots(store)
 
@@ -96,8 +97,8 @@ class Commits:
 
     def _write(self, snapshot: Snapshot, decision: Decision) -> None:
         assert decision.patch is not None
-        if isinstance(self._store, SupportsPatch):
-            self._store.patch(decision.patch)
+        if self._patches is not None:
+            self._patches.patch(decision.patch)
         else:
             self._store.write(decision.patch.applied(snapshot.record))
 

@@ -124,7 +124,8 @@ class Driver:
 
     def _attempt(self, action: Callable[[], Turn]) -> Turn:
         """Do it; where nobody knows whether it took effect, attend to the execution at once. Whatever was in hand
-        comes again from the runner."""
+        comes again from the runner.
+        """
         for remaining in range(_REPAIRS, -1, -1):
             try:
                 self._turn = action()
@@ -132,7 +133,9 @@ class Driver:
             except Exception as error:
                 if not _unknown(error) or remaining == 0:
                     raise
-                logger.warning("a commit of %s may not have taken effect (%s); attending", self._id, type(error).__name__)
+                logger.warning(
+                    "a commit of %s may not have taken effect (%s); attending", self._id, type(error).__name__
+                )
                 time.sleep(self._pause)
                 action = self._attend
         raise AssertionError("the loop returns or raises")

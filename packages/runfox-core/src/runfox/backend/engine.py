@@ -10,14 +10,14 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from runfox import machine
 from runfox.backend.commits import Commits
 from runfox.errors import PayloadTooLarge, RecordTooLarge, UnknownRoute
-from runfox.jsonvalue import JSONObject, copy_json
+from runfox.jsonvalue import JSONObject, JSONValue, copy_json
 from runfox.machine import Decision, Snapshot
 from runfox.protocols import Runner
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Result, StepResult
@@ -88,7 +88,8 @@ class Engine:
 
     def _forget(self, workflow_execution_id: str, runs: Sequence[tuple[str, int]], *, ended: bool) -> None:
         """Tell the runner what it need not keep: everything of an execution that has ended, else settled runs, many
-        at a time. A crash before that leaves entries which the end of the execution clears."""
+        at a time. A crash before that leaves entries which the end of the execution clears.
+        """
         if ended:
             with self._lock:
                 self._retired.pop(workflow_execution_id, None)
@@ -125,7 +126,8 @@ class Engine:
 
     def settle(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
         """Apply results, then overdue timeouts, then advance, in one commit; in several where the store finds the
-        record too large, so that only the output that is too large suffers."""
+        record too large, so that only the output that is too large suffers.
+        """
 
         def decide(snapshot: Snapshot) -> Decision:
             return machine.settle(snapshot, results, now=self.now(), random=random.random(), host=host())
@@ -154,7 +156,8 @@ class Engine:
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
         """Hand jobs to the runner. Gives results that need no waiting: of jobs that the runner executed itself, and an
-        error result for each one that it refuses for good."""
+        error result for each one that it refuses for good.
+        """
         if not jobs:
             return []
         try:
@@ -205,7 +208,7 @@ def _turn(decision: Decision) -> Turn:
     return Turn(answer, decision.wake_at, decision.running)
 
 
-def as_results(results: Sequence[StepResult | tuple[str, object]]) -> list[StepResult]:
+def as_results(results: Iterable[StepResult | tuple[str, JSONValue]]) -> list[StepResult]:
     """Results as the engine takes them: plain ``(op, output)`` pairs have no run_id."""
     return [result if isinstance(result, StepResult) else StepResult(*result) for result in results]
 

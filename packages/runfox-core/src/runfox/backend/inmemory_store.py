@@ -103,11 +103,11 @@ class InMemoryStore:
         """The ids of records whose `wake_at` has passed, earliest first."""
         with self._lock:
             passed = sorted(
-                (entry.record.wake_at, id)
-                for id, entry in self._entries.items()
+                (entry.record.wake_at, key)
+                for key, entry in self._entries.items()
                 if entry.record.wake_at is not None and entry.record.wake_at <= now
             )
-        return [id for _, id in passed[:limit]]
+        return [key for _, key in passed[:limit]]
 
     def _entry(self, workflow_execution_id: str) -> _Entry:
         try:
@@ -174,7 +174,18 @@ def _copy_patch(patch: RecordPatch) -> RecordPatch:
 def _copy_step(step: StepRecord) -> StepRecord:
     if step.output is None and step.inputs is None:
         return step
-    return replace(step, output=_copy_optional(step.output), inputs=_copy_optional(step.inputs))
+    return StepRecord(
+        op=step.op,
+        status=step.status,
+        output=_copy_optional(step.output),
+        run_id=step.run_id,
+        attempt=step.attempt,
+        start_time=step.start_time,
+        end_time=step.end_time,
+        ready_at=step.ready_at,
+        host=step.host,
+        inputs=_copy_optional(step.inputs),
+    )
 
 
 def _copy_optional(value: JSONObject | None) -> JSONObject | None:

@@ -47,7 +47,7 @@ class InProcessRunner:
                 if entry is None or entry.job.run_id < job.run_id:
                     if entry is not None:
                         self._drop(entry)
-                    entries[job.op] = entry = _Entry(next(self._numbers), replace(job, lease=None, delivery=0))
+                    entries[job.op] = entry = _Entry(next(self._numbers), job)
                     self._pending[entry.number] = entry
                 elif entry.job.run_id == job.run_id and entry.result is not None:
                     self._offer(entry)
@@ -72,7 +72,7 @@ class InProcessRunner:
         """All pending jobs, oldest first."""
         with self._changed:
             self._reclaim(self._clock())
-            return [_handed_out(entry.job) for entry in self._pending.values()]
+            return [_handed_out(entry) for entry in self._pending.values()]
 
     def take_pending_jobs(
         self,
@@ -90,7 +90,7 @@ class InProcessRunner:
             for entry in taken:
                 del self._pending[entry.number]
                 self._leases.grant(entry, now, length)
-            return [_handed_out(entry.job) for entry in taken]
+            return [_handed_out(entry) for entry in taken]
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         """Renew a lease, or give the job back with 0 seconds."""
@@ -98,7 +98,7 @@ class InProcessRunner:
             now = self._clock()
             self._reclaim(now)
             entry = self._entries.get(job.workflow_execution_id, {}).get(job.op)
-            if entry is None or job.lease is None or entry.job.lease != job.lease:
+            if entry is None or job.lease is None or entry.lease != job.lease:
                 return False
             self._leases.renew(entry, now, entry.length if seconds is None else seconds)
             self._reclaim(now)
@@ -138,7 +138,9 @@ class InProcessRunner:
         limit = to_seconds(before)
         with self._changed:
             return [
-                id for id, entries in self._entries.items() if any(entry.touched < limit for entry in entries.values())
+                key
+                for key, entries in self._entries.items()
+                if any(entry.touched < limit for entry in entries.values())
             ]
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
@@ -152,7 +154,7 @@ class InProcessRunner:
     def _withdraw(self, entry: _Entry) -> None:
         """The run is neither pending nor taken any more."""
         self._pending.pop(entry.number, None)
-        entry.job = replace(entry.job, lease=None)
+        entry.lease = None
 
     def _drop(self, entry: _Entry) -> None:
         self._withdraw(entry)
@@ -173,19 +175,31 @@ class InProcessRunner:
             self._changed.notify_all()
 
 
-def _handed_out(job: DispatchJob) -> DispatchJob:
+def _handed_out(entry: _Entry) -> DispatchJob:
     """The job with inputs of its own: what an executor does to them reaches no one else."""
-    return replace(job, inputs=copy_object(job.inputs, "the inputs"))
+    job = entry.job
+    return DispatchJob(
+        job.workflow_execution_id,
+        job.op,
+        copy_object(job.inputs, "the inputs"),
+        job.run_id,
+        job.call,
+        job.queue,
+        entry.lease,
+        entry.delivery,
+    )
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One dispatched run. `number` is its place in the queue; a lease is living while `job.lease` is set."""
+    """One dispatched run. `number` is its place in the queue; `lease` is set while somebody has it."""
 
     number: int
     job: DispatchJob
     result: StepResult | None = None
     touched: float = 0.0
+    lease: str | None = None
+    delivery: int = 0
     leased_at: float = 0.0
     leased_until: float = 0.0
     length: float = 0.0
@@ -200,7 +214,8 @@ class _Leases:
 
     def grant(self, entry: _Entry, now: float, length: float) -> None:
         """A new lease for a pending entry."""
-        entry.job = replace(entry.job, lease=secrets.token_hex(8), delivery=entry.job.delivery + 1)
+        entry.lease = secrets.token_hex(8)
+        entry.delivery += 1
         entry.length = length
         self.renew(entry, now, length)
 
@@ -209,12 +224,13 @@ class _Leases:
         entry.touched = entry.leased_at = now
         entry.leased_until = now + length
         self._latest = max(self._latest, now)
-        assert entry.job.lease is not None
-        heapq.heappush(self._ends, (entry.leased_until, entry.number, entry.job.lease, entry))
+        assert entry.lease is not None
+        heapq.heappush(self._ends, (entry.leased_until, entry.number, entry.lease, entry))
 
     def lapsed(self, now: float) -> list[_Entry]:
         """The entries whose lease is over. A lease that began after `now` is, too: the clock went back, and nobody
-        can say any more how long it lasts."""
+        can say any more how long it lasts.
+        """
         if now < self._latest:
             self._latest = now
             self._ends = [(min(end, now if e.leased_at > now else end), n, lease, e) for end, n, lease, e in self._ends]
@@ -222,7 +238,6 @@ class _Leases:
         gone: dict[int, _Entry] = {}
         while self._ends and self._ends[0][0] <= now:
             _, _, lease, entry = heapq.heappop(self._ends)
-            living = entry.job.lease == lease
-            if living and (entry.leased_until <= now or entry.leased_at > now):
+            if entry.lease == lease and (entry.leased_until <= now or entry.leased_at > now):
                 gone[entry.number] = entry
         return list(gone.values())

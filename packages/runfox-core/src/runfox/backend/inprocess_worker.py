@@ -65,7 +65,8 @@ class InProcessWorker:
         on_next: Callable[[], None] | None = None,
     ) -> int:
         """Run pending jobs in this thread, one after another, until there is none, `limit` were run, or `until()` is
-        true after one of them. `on_next()` is called before each one but the first. Returns how many were run."""
+        true after one of them. `on_next()` is called before each one but the first. Returns how many were run.
+        """
         count = 0
         while limit is None or count < limit:
             job = self._take()
@@ -160,8 +161,8 @@ class InProcessWorker:
             return error_output(error)
 
     def _submit(self, job: DispatchJob, output: JSONValue) -> None:
-        id, op, run_id = job.workflow_execution_id, job.op, job.run_id
+        submit = self.runner.submit_work_result
         try:
-            self.runner.submit_work_result(id, op, output, run_id)
+            submit(job.workflow_execution_id, job.op, output, job.run_id)
         except (InvalidJSON, PayloadTooLarge) as error:
-            self.runner.submit_work_result(id, op, error_output(error), run_id)
+            submit(job.workflow_execution_id, job.op, error_output(error), job.run_id)

@@ -20,13 +20,13 @@ def sweep(backend: Backend, limit: int = 100) -> int:
     that processes share: where a shared store meets a process-local runner, only the drivers repair, and nothing is
     done here.
     """
-    if getattr(backend.store, "shared", False) and not getattr(backend.runner, "shared", False):
+    if backend.unattended:
         logger.warning("sweep() does nothing: the store is shared, but the runner lives in this process only")
         return 0
     now = backend.engine.now()
     due = backend.store.due(now, limit) if isinstance(backend.store, SupportsWake) else []
     held = backend.runner.held(add_seconds(now, -backend.recover_after))
-    return sum(_attended(backend, id) for id in dict.fromkeys([*due, *held]))
+    return sum(_attended(backend, key) for key in dict.fromkeys([*due, *held]))
 
 
 def _attended(backend: Backend, workflow_execution_id: str) -> bool:

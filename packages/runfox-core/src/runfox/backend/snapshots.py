@@ -41,15 +41,15 @@ class Snapshots:
         record = snapshot.record
         if record.status.ended:
             return
-        id = record.workflow_execution_id
+        key = record.workflow_execution_id
         with self._lock:
-            other = self._kept.get(id)
+            other = self._kept.get(key)
             if other is not None:
                 if other.record.version >= record.version:
                     return
                 self._steps -= len(other.plan.steps)
-            self._kept[id] = snapshot
-            self._kept.move_to_end(id)
+            self._kept[key] = snapshot
+            self._kept.move_to_end(key)
             self._steps += len(snapshot.plan.steps)
             while self._steps > self._max_steps and len(self._kept) > 1:
                 _, oldest = self._kept.popitem(last=False)
@@ -60,7 +60,7 @@ class Snapshots:
         return self._snapshot(self._store.load(workflow_execution_id))
 
     def refresh(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot brought up to date, in place where the store can tell what changed. Raises `WorkflowNotFound`."""
+        """The snapshot brought up to date: in place, where the store refreshes. Raises `WorkflowNotFound`."""
         if not isinstance(self._store, SupportsRefresh):
             return self.load(snapshot.record.workflow_execution_id)
         record = self._store.refresh(snapshot.record)

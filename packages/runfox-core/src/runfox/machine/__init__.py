@@ -58,7 +58,8 @@ class Decision:
 
     def running_jobs(self) -> list[DispatchJob]:
         """The jobs of all steps in progress, each with exactly the inputs of its claim, once the decision was
-        committed. None of an execution that has ended."""
+        committed. None of an execution that has ended.
+        """
         if self._draft.base.record.status.ended:
             return []
         return transitions.running_jobs(Draft(self._draft.base, self._draft.now))
