@@ -22,8 +22,44 @@ from runfox.errors import ExpressionError, MissingExtra
 from runfox.jsonvalue import JSONObject, JSONValue
 
 OPERATORS = frozenset(
-    "literal var vars missing missing_some if ?: and or ! !! == === != !== < <= > >= + - * / % min max "
-    "cat in merge count map filter reduce log".split()
+    # fmt: off
+    [
+        "literal",
+        "var",
+        "vars",
+        "missing",
+        "missing_some",
+        "if",
+        "?:",
+        "and",
+        "or",
+        "!",
+        "!!",
+        "==",
+        "===",
+        "!=",
+        "!==",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "min",
+        "max",
+        "cat",
+        "in",
+        "merge",
+        "count",
+        "map",
+        "filter",
+        "reduce",
+        "log",
+    ]
+    # fmt: on
 )
 """The keys that make a one-key mapping an expression. Fixed: data written today means the same tomorrow."""
 

@@ -1,3 +1,5 @@
 """The parts that `runfox-aws` brings, under the name that older code imports them by."""
 
-from runfox.backend import __getattr__ as __getattr__
+from runfox.backend import __getattr__
+
+__all__ = ["__getattr__"]
