@@ -139,7 +139,8 @@ class Builder:
         else:
             self._check_tag(tag, _STRING)
             if _SURROGATE.search(text):
-                trap = Trap("an escape in this string stands for half a character", "write the character itself")
+                advice = "write the character itself"
+                trap = Trap(f"{shortened(text)!a} has an escape for half a character", advice, advice)
         node = _Node(value, self.mark, len(text) + 3, text=text, plain=plain, trap=trap)
         if anchor:
             self._anchors[anchor] = node

@@ -15,11 +15,11 @@ from runfox.jsonvalue import MAX_INTEGER_DIGITS, JSONValue
 
 
 class Trap(ValueError):  # caught where it is raised for, never shown
-    """A scalar that readers of YAML don't agree on; the message says what to write, `as_key` if it is a key."""
+    """A scalar that can't be taken as it stands; the message says what to write, `as_key` if it is a key."""
 
-    def __init__(self, meaning: str, instead: str) -> None:
-        super().__init__(f"{meaning}: quote it, or {instead}")
-        self.as_key = f"the key {meaning}: quote it"
+    def __init__(self, meaning: str, advice: str, advice_for_key: str) -> None:
+        super().__init__(f"{meaning}: {advice}")
+        self.as_key = f"the key {meaning}: {advice_for_key}"
 
 
 def resolve(text: str) -> JSONValue:
@@ -84,4 +84,4 @@ def _number_like(text: str) -> JSONValue:
 
 
 def _trap(text: str, meaning: str, instead: str) -> Trap:
-    return Trap(f"{shortened(text)!r} is {meaning}", instead)
+    return Trap(f"{shortened(text)!r} is {meaning}", f"quote it, or {instead}", "quote it")
