@@ -92,7 +92,8 @@ class Builder:
     def document(self) -> Document:
         """What was built. Raises `Refused` if there was nothing."""
         if not self._documents:
-            raise Refused(self._problem("the text is empty: a definition is a mapping with 'steps'"))
+            message = "the text is empty: a definition is a mapping with 'steps'"
+            raise Refused(Found((), message, mark=Place(0, 0)))
         return Document(self._root, self.found, self._marks)
 
     # Events
