@@ -21,46 +21,15 @@ from typing import Protocol, TypeAlias
 from runfox.errors import ExpressionError, MissingExtra
 from runfox.jsonvalue import JSONObject, JSONValue
 
-OPERATORS = frozenset(
-    # fmt: off
-    [
-        "literal",
-        "var",
-        "vars",
-        "missing",
-        "missing_some",
-        "if",
-        "?:",
-        "and",
-        "or",
-        "!",
-        "!!",
-        "==",
-        "===",
-        "!=",
-        "!==",
-        "<",
-        "<=",
-        ">",
-        ">=",
-        "+",
-        "-",
-        "*",
-        "/",
-        "%",
-        "min",
-        "max",
-        "cat",
-        "in",
-        "merge",
-        "count",
-        "map",
-        "filter",
-        "reduce",
-        "log",
-    ]
-    # fmt: on
-)
+# fmt: off
+OPERATORS = frozenset([
+    "literal", "var", "vars", "missing", "missing_some",
+    "if", "?:", "and", "or", "!", "!!",
+    "==", "===", "!=", "!==", "<", "<=", ">", ">=",
+    "+", "-", "*", "/", "%", "min", "max",
+    "cat", "in", "merge", "count", "map", "filter", "reduce", "log",
+])
+# fmt: on
 """The keys that make a one-key mapping an expression. Fixed: data written today means the same tomorrow."""
 
 _BUILT_IN = frozenset(["literal", "var"])
@@ -376,7 +345,6 @@ def _compile_vars(expression: JSONValue, part: Evaluate) -> Evaluate:
     return dynamic
 
 
-_EVERY_STEP = re.compile(r"(\$\.)?steps\[\*\]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _ONE_ROOT = re.compile(rf"(?:\$\.)?({_NAME})(?:\.(?:{_NAME}|\*)|\[(?:\*|-?[0-9]+|\?[^]$|&`]*)\])*")
 """Paths that plainly stay below their first name: no `$` within, no operator, no parent, nothing of JSONPath's rest."""
@@ -388,13 +356,11 @@ def _json_path(text: str) -> Callable[[Context], JSONValue]:
     _library()
     from jsonpath_ng.ext.parser import parse
 
-    # Steps are a mapping; older jsonpath-ng releases know [*] for lists only.
-    wanted = _EVERY_STEP.sub(r"\1steps.*", text, count=1) if _EVERY_STEP.match(text) else text
     try:
-        parsed = parse(wanted)
+        parsed = parse(text)
     except Exception as error:  # jsonpath-ng raises its own and ply's errors, which have no common root
         raise ValueError(str(error) or type(error).__name__) from error
-    plain = _ONE_ROOT.fullmatch(wanted)
+    plain = _ONE_ROOT.fullmatch(text)
     name = plain.group(1) if plain else None
 
     def find(context: Context) -> JSONValue:
