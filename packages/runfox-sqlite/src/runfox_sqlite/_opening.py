@@ -1,0 +1,59 @@
+"""What happens to a new connection before anybody uses it: whose file is it, which schema has it, how does it sync.
+
+Nothing is changed in a file before it is known to be empty or runfox's. Any number of processes may open a new file at
+once: what the file is, and what it becomes, is decided inside a transaction. A lock met on the way is raised as it is,
+for the caller to try again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from runfox.errors import SchemaTooNew, StorageCorrupt
+from runfox_sqlite import _schema
+
+
+def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: bool) -> None:
+    """Bring `driver`, freshly connected to `path`, to where transactions can begin."""
+    driver.execute("BEGIN")
+    found = _identify(driver, path)
+    driver.execute("COMMIT")
+    if not memory and _pragma(driver, "journal_mode") != "wal":
+        # A file system that can't do it leaves the mode as it is; everything works there, only slower.
+        driver.execute("PRAGMA journal_mode=WAL").fetchall()
+    driver.execute(f"PRAGMA synchronous={synchronous}")
+    if found != _schema.SCHEMA_VERSION:
+        _upgrade(driver, path)
+
+
+def _identify(driver: sqlite3.Connection, path: str) -> int:
+    """The schema's version, 0 for an empty file. Inside a transaction, so that nobody creates the schema meanwhile."""
+    version = int(str(_pragma(driver, "user_version")))
+    application = _pragma(driver, "application_id")
+    if application == _schema.APPLICATION_ID:
+        if version > _schema.SCHEMA_VERSION:
+            raise SchemaTooNew("runfox-sqlite", version, _schema.SCHEMA_VERSION)
+        return version
+    if application == 0 and version == 0 and driver.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        return 0
+    raise StorageCorrupt(f"{path} is another application's database: choose another path")
+
+
+def _upgrade(driver: sqlite3.Connection, path: str) -> None:
+    driver.execute("BEGIN IMMEDIATE")
+    found = _identify(driver, path)
+    if found == 0:
+        statements = list(_schema.create_statements())
+    else:
+        versions = range(found + 1, _schema.SCHEMA_VERSION + 1)
+        statements = [statement for version in versions for statement in _schema.MIGRATIONS[version]]
+    for statement in statements:
+        driver.execute(statement)
+    driver.execute(f"PRAGMA application_id={_schema.APPLICATION_ID}")
+    driver.execute(f"PRAGMA user_version={_schema.SCHEMA_VERSION}")
+    driver.execute("COMMIT")
+
+
+def _pragma(driver: sqlite3.Connection, name: str) -> object:
+    value: object = driver.execute(f"PRAGMA {name}").fetchall()[0][0]
+    return value
