@@ -1,7 +1,6 @@
 """Values with expressions: what they mean, what is evaluated, what is refused, and how failures are told."""
 
 import logging
-import math
 import sys
 
 import json_logic_path
@@ -567,24 +566,23 @@ def calls(inner):
     )
 
 
-@given(st.recursive(leaves, calls, max_leaves=12))
-def test_expressions_mean_what_json_logic_path_says(expression):
+def theirs(expression):
+    """What json-logic-path gives, as text; None where it fails."""
     logger = logging.getLogger(json_logic_path.__name__)
     logger.disabled = True
     try:
-        theirs = json_logic_path.jsonLogic(expression, DATA)
+        return repr(json_logic_path.jsonLogic(expression, DATA))
     except Exception:  # noqa: BLE001  # the library lets through whatever an operator raises
-        return  # here it may fail, too, or not need what failed
+        return None
     finally:
         logger.disabled = False
-    ours = resolve(expression)
-    assert repr(ours) == repr(theirs) or (isinstance(ours, float) and math.isnan(ours))
 
 
 @given(st.recursive(leaves, calls, max_leaves=12))
-def test_what_fails_here_fails_in_json_logic_path_too(expression):
+def test_expressions_mean_what_json_logic_path_says(expression):
     try:
-        resolve(expression)
-    except ExpressionError as error:
-        with pytest.raises(type(error.__cause__)):
-            json_logic_path.jsonLogic(expression, DATA)
+        ours = repr(resolve(expression))
+    except ExpressionError:
+        ours = None
+    # Where the library fails, it may have evaluated what is not needed here.
+    assert theirs(expression) in (ours, None)
