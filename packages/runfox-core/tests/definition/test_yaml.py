@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runfox.definition import parse_yaml
+from runfox.definition.source import Found
 from runfox.definition.yaml_scalars import Trap, resolve
 from runfox.definition.yaml_text import read_yaml
 from runfox.errors import DefinitionError, MissingExtra, Problem
@@ -47,10 +48,12 @@ def refusal(text: str, loader: Any = None) -> Problem:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("", None), ("~", None), ("Null", None), ("TRUE", True), ("False", False), ("0", 0), ("-0", 0), ("+12", 12)]
-    + [("1e3", 1000.0), ("1.5e3", 1500.0), ("1E-2", 0.01), (".5", 0.5), ("5.", 5.0), ("-0.0", -0.0), ("00.5", 0.5)]
-    + [("tRUE", "tRUE"), ("y", "y"), ("=", "="), (".", "."), ("-", "-"), ("1.2.3", "1.2.3"), ("٣", "٣"), ("1e", "1e")]
-    + [("12:61", "12:61"), ("2026-1", "2026-1"), (".infinity", ".infinity"), ("0b2", "0b2"), ("yEs", "yEs")],
+    [
+        *[("", None), ("~", None), ("Null", None), ("TRUE", True), ("False", False), ("0", 0), ("-0", 0), ("+12", 12)],
+        *[("1e3", 1000.0), ("1.5e3", 1500.0), ("1E-2", 0.01), (".5", 0.5), ("5.", 5.0), ("-0.0", -0.0), ("00.5", 0.5)],
+        *[("tRUE", "tRUE"), ("y", "y"), ("=", "="), (".", "."), ("-", "-"), ("1.2.3", "1.2.3"), ("٣", "٣")],
+        *[("12:61", "12:61"), ("2026-1", "2026-1"), (".infinity", ".infinity"), ("0b2", "0b2"), ("1e", "1e")],
+    ],
 )
 def test_a_plain_scalar_that_all_agree_on_is_resolved(text: str, value: object) -> None:
     resolved = resolve(text)
@@ -60,15 +63,17 @@ def test_a_plain_scalar_that_all_agree_on_is_resolved(text: str, value: object) 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off"])
 @pytest.mark.parametrize("case", [str.lower, str.upper, str.capitalize])
 def test_a_switch_is_refused_in_every_case(word: str, case: Any) -> None:
-    with pytest.raises(Trap, match="quote it, or write (true|false)"):
+    with pytest.raises(Trap, match=r"quote it, or write (true|false)"):
         resolve(case(word))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["12:30:00", "1:30", "01:30", "190:20:30.15", "010", "0o10", "0O7", "08", "00", "1_000", "1_0.5", "0b1", "0x1F"]
-    + ["2026-01-31", "2026-1-1 1:00:00", "2026-01-31T12:00:00.5Z", "2026-01-31 12:00:00 +01:00"]
-    + [".inf", "+.Inf", "-.INF", ".nan", ".NAN", "1e999", "9" * 4001],
+    [
+        *["12:30:00", "1:30", "01:30", "190:20:30.15", "010", "0o10", "0O7", "08", "00", "1_000", "1_0.5", "0b1"],
+        *["2026-01-31", "2026-1-1 1:00:00", "2026-01-31T12:00:00.5Z", "2026-01-31 12:00:00 +01:00", "0x1F"],
+        *[".inf", "+.Inf", "-.INF", ".nan", ".NAN", "1e999", "9" * 4001],
+    ],
 )
 def test_a_trap_is_refused(text: str) -> None:
     with pytest.raises(Trap, match="quote it, or write"):
@@ -110,6 +115,10 @@ def test_a_tag_of_another_kind_is_refused(loader: Any) -> None:
 
 def test_a_byte_order_mark_is_skipped(loader: Any) -> None:
     assert read("\ufeffa: 1", loader) == {"a": 1}
+
+
+def test_a_byte_order_mark_in_the_middle_is_refused(loader: Any) -> None:
+    assert refusal("a:\n\ufeff", loader).line == 2
 
 
 MERGES = [
@@ -175,14 +184,10 @@ def test_one_large_text_without_aliases_is_no_expansion() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'a: "\\UFFFFFFFF"',
-        'a: "\\U00110000"',
-        'a: "\\ud800"',
-        '"\\ud800": a',
-        "%YAML 2.0\n--- a",
-        "%YAML 1.1\n%YAML 1.1\n--- a",
-    ]
-    + [f"%YAML {'9' * 5000}.1\n--- a", "a: !<%FF> b", "a: b: c", "a: 'x", "\t- a", "@", "a: &", "%", "!a!b c", "}"],
+        *['a: "\\UFFFFFFFF"', 'a: "\\U00110000"', 'a: "\\ud800"', '"\\ud800": a', "%YAML 2.0\n--- a", "@", "%", "}"],
+        *["%YAML 1.1\n%YAML 1.1\n--- a", f"%YAML {'9' * 5000}.1\n--- a", "a: !<%FF> b", "a: b: c", "a: 'x", "\t- a"],
+        *["a: &", "!a!b c"],
+    ],
 )
 def test_what_is_no_yaml_has_a_place(text: str, loader: Any) -> None:
     problem = refusal(text, loader)
@@ -220,6 +225,17 @@ def test_what_is_missing_is_where_its_parent_is() -> None:
     assert str(problem) == "line 2, column 3: 'steps' is missing: write a list with at least one step"
 
 
+def test_a_place_that_is_not_there_is_the_nearest_above_it() -> None:
+    document = read_yaml("a:\n  b: 1\n")
+    found = [
+        Found(("a", "b", "c"), "below a scalar"),
+        Found(("a", "x"), "not in a mapping"),
+        Found(("z",), "at the top"),
+    ]
+    places = {problem.message: (problem.line, problem.column) for problem in document.problems(found)}
+    assert places == {"at the top": (1, 1), "not in it": (2, 3), "below a scalar": (2, 6)}
+
+
 # Without PyYAML
 
 
@@ -235,41 +251,45 @@ def test_without_pyyaml_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
 PIECES = st.sampled_from(
     [
-        "steps",
-        "op",
-        "a",
-        "b",
-        ": ",
-        ":",
-        "- ",
-        "\n",
-        "\n  ",
-        "\n    ",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        ", ",
-        "&x ",
-        "*x",
-        "<<: ",
+        *["steps", "op", "a", "b", ": ", ":", "- ", "\n", "\n  ", "\n    ", "[", "]", "{", "}", ",", ", ", "&x ", "*x"],
+        *[
+            "<<: ",
+            '"',
+            "'",
+            "yes",
+            "010",
+            "1e3",
+            "1:30",
+            "~",
+            "!!str ",
+            "!t ",
+            "? ",
+            "|",
+            ">",
+            "%",
+            "#",
+            "---\n",
+            "...",
+        ],
+        *["input", "var", "depends_on", "branch", "\t", "\x85", "\ufeff", "\ud800", "\x00", "é", "\\u00e9"],
     ]
-    + ['"', "'", "yes", "010", "1e3", "1:30", "~", "!!str ", "!t ", "? ", "|", ">", "%", "#", "---\n", "...", "\\u00e9"]
-    + ["input", "var", "depends_on", "branch", "\t", "\x85", "\ufeff", "\ud800", "\x00", "é"],
 )
 TEXTS = st.text() | st.lists(PIECES, max_size=40).map("".join)
+
+
+def refusals(text: str) -> tuple[Problem, ...]:
+    try:
+        parse_yaml(text)
+    except DefinitionError as error:
+        return error.problems
+    return ()
 
 
 @given(TEXTS)
 @example("steps:\n- op: a")
 @settings(max_examples=400, deadline=None)
 def test_any_text_gives_a_definition_or_a_definition_error(text: str) -> None:
-    try:
-        parse_yaml(text)
-    except DefinitionError as error:
-        assert error.problems
-        assert all(problem.line is not None for problem in error.problems)
+    assert all(problem.line is not None for problem in refusals(text))
 
 
 @pytest.mark.skipif(len(PARSERS) < 2, reason="PyYAML was built without libyaml")
