@@ -108,7 +108,8 @@ def build(session: nox.Session) -> None:
     install_groups(session, "build")
     shutil.rmtree(WHEELS, ignore_errors=True)
     for folder in packages():
-        session.run("python", "-m", "build", "--wheel", "--outdir", str(WHEELS), str(folder), silent=True)
+        build = ("python", "-m", "build", "--wheel", "--installer", "uv")
+        session.run(*build, "--outdir", str(WHEELS), str(folder), silent=True)
 
 
 def wheel_of(folder: Path) -> Path:
