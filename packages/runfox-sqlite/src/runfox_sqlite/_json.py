@@ -20,6 +20,9 @@ Packed: TypeAlias = "str | bytes"
 MAX_TEXT = 400_000_000
 """Bytes of one JSON text. SQLite keeps 1,000,000,000 in a row, and no row here has more than two such texts."""
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+_SMALL = 1 << 63
+
 _ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _raw = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, ensure_ascii=False).encode
 
@@ -38,6 +41,10 @@ def encode(value: object, subject: str) -> Packed:
 
     Raises `InvalidJSON` that starts with `subject` where it is no JSON, `TextTooLong` where it is too long.
     """
+    if value is None or value is True or value is False:
+        return _CONSTANTS[value]
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return repr(value)
     try:
         packed = _pack_json(copy_json(value, subject))
     except RecursionError:

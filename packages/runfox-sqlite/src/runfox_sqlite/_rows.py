@@ -20,6 +20,10 @@ from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_
 _POSITIONS = 24
 """Bits of a position that count inside one write; the version that it makes is above them."""
 
+# Plain strings, which the driver takes without asking for an adapter. They compare equal to the members.
+_STEP_TEXT = {status: status.value for status in StepStatus}
+_WORKFLOW_TEXT = {status: status.value for status in WorkflowStatus}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRows:
@@ -56,7 +60,7 @@ def record_rows(record: WorkflowRecord) -> RecordRows:
                 version,
                 version,
                 explicit,
-                WorkflowStatus(record.status).value,
+                _WORKFLOW_TEXT[record.status],
                 pack(record.created_at),
                 pack(record.updated_at),
                 pack_optional(record.wake_at),
@@ -95,7 +99,7 @@ def patch_rows(patch: RecordPatch) -> PatchRows:
     version = patch.version + 1
     try:
         if patch.status is not UNSET:
-            columns["status"] = WorkflowStatus(patch.status).value
+            columns["status"] = _WORKFLOW_TEXT[patch.status]
         if patch.outcome is not UNSET:
             columns["outcome"] = encode(patch.outcome, "the outcome")
         if patch.wake_at is not UNSET:
@@ -128,7 +132,7 @@ def step_rows(steps: Mapping[str, StepRecord], version: int) -> Iterator[Row]:
             pack(op),
             position,
             version,
-            StepStatus(step.status).value,
+            _STEP_TEXT[step.status],
             step.run_id,
             step.attempt,
             pack_optional(step.start_time),
