@@ -188,12 +188,18 @@ class Engine:
                 return machine.look(snapshot)
             return machine.attend(snapshot, now=self.now(), recover_after=self._recover_after, host=host())
 
-        turn, jobs = self.commit(workflow_execution_id, decide, Decision.running_jobs, fresh=True)
+        try:
+            turn, jobs = self.commit(workflow_execution_id, decide, Decision.running_jobs, fresh=True)
+        except RecordTooLarge as error:
+            # What was claimed does not fit, and never will.
+            return self._settle_too_large(workflow_execution_id, [], error)
         if lost or turn.ended:
             return turn
         results = [*self.dispatch(workflow_execution_id, jobs), *self.gather(workflow_execution_id)]
-        if not results and (turn.wake_at is None or turn.wake_at > self.now()):
+        claimed = len(turn.answer.jobs) if isinstance(turn.answer, Dispatch) else 0
+        if not results and len(jobs) == claimed:
             return turn
+        # Without a result, too: one of the runs that were under way may be overdue.
         return self.carry(workflow_execution_id, results)
 
 

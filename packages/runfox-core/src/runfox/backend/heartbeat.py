@@ -44,6 +44,8 @@ class Heartbeat:
                 self._wakes_at = watched.due
                 self._thread.start()
             elif watched.due < self._wakes_at:
+                # Should the thread be renewing just now, it hears no notification, but finds this.
+                self._wakes_at = watched.due
                 self._changed.notify()
         return handle
 

@@ -53,7 +53,8 @@ class InProcessWorker:
         self._lease_seconds = lease_seconds
         self._max_deliveries = max_deliveries
         self._changed = threading.Condition()
-        self._running: dict[str, DispatchJob] = {}
+        # By job and not by run: where a lease lapsed, two threads may have the same run.
+        self._running: dict[int, DispatchJob] = {}
         self._users = 0
         self._threads: list[threading.Thread] = []
 
@@ -104,7 +105,7 @@ class InProcessWorker:
     def release(self) -> None:
         """Give back the jobs that are running: this process is about to leave them."""
         for job in list(self._running.values()):
-            self.runner.extend_lease(job, 0)
+            self._give_back(job)
 
     @property
     def busy(self) -> bool:
@@ -119,10 +120,16 @@ class InProcessWorker:
                 if job is not None:
                     self._run(job)
             except Exception:
-                # The storage failed; what was taken comes back when its lease lapses.
                 logger.exception("a worker could not take or submit a job")
+                job = None  # a pause, before the storage is asked again
+            except BaseException:
+                # No signal arrives in this thread, so the executor did that by itself (sys.exit()). Should the thread
+                # end, nobody would be left to give the job up after its last delivery.
+                logger.exception("the executor interrupted a worker's thread; its job was given back")
             with self._changed:
                 if self._users <= 0:
+                    # It is alive for a moment longer, but no longer one that `start` may count on.
+                    self._threads.remove(threading.current_thread())
                     return
                 if job is None:
                     self._changed.wait(_POLL_SECONDS)
@@ -132,18 +139,25 @@ class InProcessWorker:
         return jobs[0] if jobs else None
 
     def _run(self, job: DispatchJob) -> None:
-        self._running[job.key] = job
+        self._running[id(job)] = job
         handle = heartbeat.watch(self.runner, job, self._lease_length())
         try:
-            output = self._execute(job)
+            self._submit(job, self._execute(job))
         except BaseException:
-            # Not an error of the executor's but the end of this process: the job is somebody else's.
-            self.runner.extend_lease(job, 0)
+            # Not an error of the executor's, but the end of this process or the storage's failure. A job whose result
+            # has arrived is not given back by this: its lease is over.
+            self._give_back(job)
             raise
         finally:
             heartbeat.release(handle)
-            del self._running[job.key]
-        self._submit(job, output)
+            del self._running[id(job)]
+
+    def _give_back(self, job: DispatchJob) -> None:
+        try:
+            self.runner.extend_lease(job, 0)
+        except Exception:
+            # It comes back when its lease lapses. What made us give it back is the better error to raise.
+            logger.warning("the job of step %r could not be given back", job.op, exc_info=True)
 
     def _lease_length(self) -> float:
         if self._lease_seconds is not None:
