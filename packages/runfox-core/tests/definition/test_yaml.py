@@ -229,7 +229,7 @@ def test_a_place_that_is_not_there_is_the_nearest_above_it() -> None:
     document = read_yaml("a:\n  b: 1\n")
     found = [
         Found(("a", "b", "c"), "below a scalar"),
-        Found(("a", "x"), "not in a mapping"),
+        Found(("a", "x"), "not in it"),
         Found(("z",), "at the top"),
     ]
     places = {problem.message: (problem.line, problem.column) for problem in document.problems(found)}

@@ -75,7 +75,7 @@ class TextCache:
 
 
 def _read_yaml(text: str) -> Document:
-    from runfox.definition.yaml_text import read_yaml
+    from runfox.definition.yaml_text import read_yaml  # noqa: PLC0415  # PyYAML is optional
 
     return read_yaml(text)
 
