@@ -136,7 +136,7 @@ def plan(log: Path, shards: int) -> list[dict[str, int]]:
 
 # Combined format: host, identity, user, [time], "request", status, size, "referrer", "user agent".
 QUOTED = r'"((?:[^"\\]|\\.)*)"'
-LINE = re.compile(rf"\S+ \S+ \S+ \[([^\]]+)\] {QUOTED} ([1-5]\d\d) (\d{1, 15}|-) {QUOTED} {QUOTED}", re.ASCII)
+LINE = re.compile(rf"\S+ \S+ \S+ \[([^\]]+)\] {QUOTED} ([1-5]\d\d) (\d{{1,15}}|-) {QUOTED} {QUOTED}", re.ASCII)
 
 
 def parse(log: Path, offset: int, line: int, lines: int) -> dict[str, Any]:
