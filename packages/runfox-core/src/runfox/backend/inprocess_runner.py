@@ -66,7 +66,9 @@ class InProcessRunner:
             now = self._clock()
             for entry in offered.values():
                 entry.touched = now
-            return [entry.result for entry in offered.values() if entry.result is not None]
+            # What a dispatch offered again was submitted before what has come since.
+            in_order = sorted(offered.values(), key=lambda entry: entry.submitted)
+            return [entry.result for entry in in_order if entry.result is not None]
 
     def list_pending_jobs(self) -> list[DispatchJob]:
         """All pending jobs, oldest first."""
@@ -115,6 +117,7 @@ class InProcessRunner:
                 return
             self._withdraw(entry)
             entry.result = StepResult(op, copy, entry.job.run_id)
+            entry.submitted = next(self._numbers)
             entry.touched = self._clock()
             self._offer(entry)
             self._changed.notify_all()
@@ -192,11 +195,14 @@ def _handed_out(entry: _Entry) -> DispatchJob:
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One dispatched run. `number` is its place in the queue; `lease` is set while somebody has it."""
+    """One dispatched run. `number` is its place in the queue, `submitted` its result's among the results; `lease` is
+    set while somebody has it.
+    """
 
     number: int
     job: DispatchJob
     result: StepResult | None = None
+    submitted: int = 0
     touched: float = 0.0
     lease: str | None = None
     delivery: int = 0
