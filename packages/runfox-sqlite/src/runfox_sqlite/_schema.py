@@ -142,11 +142,11 @@ jobs = Table(
 
 PENDING, TAKEN, SUBMITTED, GATHERED = range(4)
 
-OPEN = text(f"state < {SUBMITTED}")
-"""The rows that have no result, as the index of what can be taken has them: a query must say it to the letter."""
+OPEN = text("submitted IS NULL")
+"""The rows that have no result, PENDING or TAKEN. A partial index has them: a query has to say it to the letter."""
 
-DONE = text(f"state >= {SUBMITTED}")
-"""The rows that have one, likewise."""
+DONE = text("submitted IS NOT NULL")
+"""The rows that have one, SUBMITTED or GATHERED, likewise."""
 
 FIRST: ColumnClause[int] = literal_column("0", Integer)
 """The offset of every page: without one, SQLAlchemy writes a 0 that wants a parameter of its own."""
