@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def at_once(count: int, function: Callable[[int], Any]) -> list[Any]:
         barrier.wait()
         try:
             return function(number)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the outcome
             return error
 
     with ThreadPoolExecutor(count) as pool:
@@ -52,9 +53,12 @@ def python(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_of_many_threads_that_write_one_version_one_succeeds(store: SqliteStore) -> None:
+    def attempt(version: int, number: int) -> None:
+        store.patch(patch(version, state={"winner": number}))
+
     store.write(record())
     for version in range(1, 20):
-        outcomes = at_once(8, lambda number, version=version: store.patch(patch(version, state={"winner": number})))
+        outcomes = at_once(8, partial(attempt, version))
         assert [type(one) for one in outcomes].count(WriteConflict) == 7
         assert outcomes[store.load(W).state["winner"]] is None  # type: ignore[index]  # an integer
         assert store.load(W).version == version + 1
@@ -188,7 +192,7 @@ def test_what_was_acknowledged_survives_a_killed_process(file: str) -> None:
             assert len(found.state) == found.version
 
 
-def in_child(function: Callable[[], None]) -> int:
+def in_child(function: Callable[[], object]) -> int:
     """The exit code of a forked process that calls `function`."""
     pid = os.fork()
     if pid == 0:
@@ -218,11 +222,12 @@ def test_a_forked_process_and_its_parent_go_on_and_neither_loses_a_write(file: s
 
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             child()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
+            code = 0
+        finally:
+            os._exit(code)
     store.patch(patch(1, state={"parent": 1}))
     store.close()  # with SQLite open across the fork this would remove the log that the child writes to
     os.write(write, b"x")
@@ -244,7 +249,7 @@ def test_a_fork_waits_for_calls_under_way(file: str) -> None:
             thread.start()
         try:
             for version in range(1, 6):
-                assert in_child(lambda version=version: store.patch(patch(version))) == 0
+                assert in_child(partial(store.patch, patch(version))) == 0
         finally:
             stop.set()
             for thread in busy:

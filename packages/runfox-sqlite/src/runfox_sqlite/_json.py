@@ -8,12 +8,12 @@ serve as keys.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias, TypeVar
 
-from runfox.errors import InvalidJSON
-from runfox.jsonvalue import MAX_DEPTH, JSONValue, copy_json
+from runfox.errors import StorageCorrupt
+from runfox.jsonvalue import JSONValue, copy_json
 
 Packed: TypeAlias = "str | bytes"
 
@@ -45,22 +45,25 @@ def encode(value: object, subject: str) -> Packed:
         return _CONSTANTS[value]
     if type(value) is int and -_SMALL < value < _SMALL:
         return repr(value)
+    plain = copy_json(value, subject)
     try:
-        packed = _pack_json(copy_json(value, subject))
+        packed = _pack_json(plain)
     except RecursionError:
-        packed = _on_fresh_stack(lambda: _pack_json(_copy_deep(value, subject)))
+        packed = _on_fresh_stack(lambda: _pack_json(plain))
     if len(packed) > MAX_TEXT:
         raise TextTooLong(subject, len(packed))
     return packed
 
 
 def decode(packed: Packed) -> JSONValue:
-    """The value of a JSON text that `encode` made."""
+    """The value of a JSON text that `encode` made. Raises `StorageCorrupt` for any other text."""
     text = unpack(packed)
     try:
         value: JSONValue = json.loads(text)
     except RecursionError:
         value = _on_fresh_stack(lambda: json.loads(text))
+    except ValueError as error:
+        raise StorageCorrupt(f"a value in the database is not the JSON that was written: {error}") from error
     return value
 
 
@@ -99,42 +102,7 @@ def _pack_json(value: JSONValue) -> Packed:
     return text if isinstance(raw, str) else raw
 
 
-def _copy_deep(value: object, subject: str) -> JSONValue:
-    """`copy_json` with a work list instead of recursion, for what is too deep for the interpreter's stack."""
-    root: list[JSONValue] = [None]
-    work: list[tuple[Any, int | str, object, int]] = [(root, 0, value, 0)]
-    while work:
-        target, place, source, depth = work.pop()
-        if isinstance(source, Mapping):
-            # The keys with None for their values: checked, plain, and in their order.
-            copy: Any = copy_json(dict.fromkeys(source), subject)
-            work.extend((copy, key, item, depth + 1) for key, item in zip(copy, source.values(), strict=True))
-        elif isinstance(source, (list, tuple)):
-            copy = [None] * len(source)
-            work.extend((copy, index, item, depth + 1) for index, item in enumerate(source))
-        else:
-            target[place] = copy_json(source, subject)
-            continue
-        if depth >= MAX_DEPTH:
-            raise InvalidJSON(subject, "", f"nested more than {MAX_DEPTH} deep")
-        target[place] = copy
-    return root[0]
-
-
 def _on_fresh_stack(function: Callable[[], Result]) -> Result:
-    """Call `function` in a new thread, which has the whole of the recursion limit before it."""
-    outcome: list[Result] = []
-    errors: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            outcome.append(function())
-        except BaseException as error:  # noqa: BLE001  # raised again below, in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=call, name="runfox-sqlite-json")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+    """Call `function` in a new thread: the standard library's C code recurses, and counts the caller's frames, too."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
