@@ -164,12 +164,21 @@ def test_two_processes_share_the_shards(undisturbed: tuple[Path, str], log: Path
         stderr=subprocess.PIPE,
         text=True,
     ) as first:
+        assert first.stdout is not None
         assert first.stderr is not None
         began = next(line for line in first.stderr if PARSING.match(line))
         second = run(LOG_REPORT, "--pause", "0.5", folder=log.parent)
-        report, rest = first.communicate()
+        rest, report = first.stderr.read(), first.stdout.read()
     assert report == second.stdout == undisturbed[1]
     assert set(PARSING.findall(began + rest)) | set(PARSING.findall(second.stderr)) == SHARDS
+
+
+@pytest.mark.xfail(strict=False, reason="run() leaves its workers' threads behind, which then meet a closed runner")
+def test_it_says_nothing_but_how_far_it_is(log: Path) -> None:
+    result = run(LOG_REPORT, folder=log.parent)
+    header, *lines = result.stderr.splitlines()
+    assert header.startswith("access.log: execution ")
+    assert [line for line in lines if not PARSING.match(line) and not STORED.match(line)] == []
 
 
 def test_too_many_malformed_lines_halt_it_with_the_reason_now_and_later(log: Path) -> None:
