@@ -5,8 +5,8 @@
 
 `plan` cuts the log into shards, each `parse_…` counts what is in one of them, `join` adds the counts up, `report`
 writes the text. Run it twice, and the second run prints the stored report at once. Kill it, and the next run parses
-only what was not stored. Run it in two terminals, and they share the shards: parsing is work for the processor, of
-which one Python process makes full use of one.
+only what was not stored. Run it in two terminals, and they share the shards: the threads of one Python process share
+one processor core, a second process brings another.
 
 Why it is built like this:
 
