@@ -23,7 +23,7 @@ from runfox import Backend, InMemoryStore, InProcessRunner, Workflow, sweep
 from runfox.definition import parse_dict
 from runfox.errors import RunfoxError, StorageError
 from runfox.records import UNSET, RecordPatch, StepRecord, WorkflowRecord
-from runfox.results import DispatchJob
+from runfox.results import DispatchJob, StepResult
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import format_time
 
@@ -100,19 +100,18 @@ class Fault:
 
 
 class Faulty:
-    """A store or runner whose methods may fail. It counts as shared: the processes of the model share it."""
+    """A store or runner whose methods may fail. It counts as shared: the processes of the model share it.
+
+    Its methods are real attributes of a class of its own: from Python 3.12 on, abilities are found no other way.
+    """
 
     shared = True
     durable = True
 
-    def __init__(self, inner: Any, fault: Fault) -> None:
-        self._inner = inner
-        self._fault = fault
-
-    def __getattr__(self, name: str) -> Any:
-        # What the engine calls on purpose may fail; wait and clocks are no part of it.
-        value = getattr(self._inner, name)
-        return self._fault.around(value) if callable(value) and not name.startswith("_") else value
+    def __new__(cls, inner: object, fault: Fault) -> Any:
+        names = [name for name in dir(inner) if not name.startswith("_") and callable(getattr(inner, name))]
+        methods = {name: staticmethod(fault.around(getattr(inner, name))) for name in names}
+        return object.__new__(type("Faulty", (cls,), methods))
 
 
 class JournalledStore(InMemoryStore):
@@ -178,7 +177,9 @@ class Process:
             self.fault.countdown = None
 
     def take(self) -> None:
-        self.jobs.extend(self.backend.take_tasks(2, None, LEASE))
+        jobs = self.backend.take_tasks(2, None, LEASE)
+        self.jobs.extend(jobs)
+        self.model.taken.extend(jobs)
 
     def submit(self, *, keep: bool) -> None:
         if self.jobs:
@@ -187,7 +188,19 @@ class Process:
             self.backend.submit_result(job.workflow_execution_id, job.op, output, job.run_id)
 
     def carry(self, execution: str) -> None:
-        self.backend.engine.carry(execution, self.backend.gather(execution))
+        results = self.backend.gather(execution)
+        before = self.model.store.load(execution)
+        self.backend.engine.carry(execution, results)
+        after = self.model.store.load(execution)
+        for result in results:
+            was, step = before.steps[result.op], after.steps[result.op]
+            if was.status is StepStatus.IN_PROGRESS and was.run_id == result.run_id and not before.status.ended:
+                assert after.status.ended or (step.run_id, step.output) != (was.run_id, was.output)
+
+    def late_event(self, job: DispatchJob) -> None:
+        """A handler brings a result past the queue, and nobody knows how old it is."""
+        output = output_of(job.op, job.run_id)
+        self.backend.engine.carry(job.workflow_execution_id, [StepResult(job.op, output, job.run_id)])
 
 
 class CrashModel(RuleBasedStateMachine):
@@ -200,6 +213,7 @@ class CrashModel(RuleBasedStateMachine):
         self.runner = InProcessRunner(lease_seconds=LEASE, clock=self.clock)
         self.processes = [Process(self) for _ in range(3)]
         self.executions: list[str] = []
+        self.taken: list[DispatchJob] = []
 
     def clock(self) -> float:
         return self.seconds
@@ -255,6 +269,22 @@ class CrashModel(RuleBasedStateMachine):
             process.do(lambda: action(process, execution))
 
     @rule(who=st.integers(0, 2))
+    def work(self, who: int) -> None:
+        """A worker's whole round, so that executions get far."""
+        process = self.processes[who]
+
+        def round_() -> None:
+            for execution in self.executions:
+                process.backend.engine.start(execution)
+            process.take()
+            while process.jobs:
+                process.submit(keep=False)
+            for execution in self.executions:
+                process.carry(execution)
+
+        process.do(round_)
+
+    @rule(who=st.integers(0, 2))
     def take(self, who: int) -> None:
         self.processes[who].do(self.processes[who].take)
 
@@ -263,6 +293,13 @@ class CrashModel(RuleBasedStateMachine):
         """A result is brought; kept, it is brought a second time some day, perhaps late."""
         process = self.processes[who]
         process.do(lambda: process.submit(keep=keep))
+
+    @precondition(lambda self: self.taken)
+    @rule(who=st.integers(0, 2), data=st.data())
+    def late_event(self, who: int, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.taken))
+        process = self.processes[who]
+        process.do(lambda: process.late_event(job))
 
     @rule(who=st.integers(0, 2))
     def sweep(self, who: int) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from runfox.backend.heartbeat import heartbeat
 from runfox.errors import InvalidJSON, PayloadTooLarge
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONValue
 from runfox.machine import error_output
 from runfox.protocols import Runner
 from runfox.results import DispatchJob
 
 logger = logging.getLogger("runfox")
 
-Executor: TypeAlias = Callable[[str, JSONObject], Mapping[str, JSONValue] | None]
-"""``(op, inputs) -> output``: a plain function; None counts as ``{}``."""
+Executor: TypeAlias = Callable[[str, dict[str, Any]], Mapping[str, Any] | None]
+"""``(op, inputs) -> output``: a plain function; None counts as ``{}``. What it gives is checked to be JSON."""
 
 MAX_DELIVERIES = 5
 """How often a job is begun before it gets an error result instead (an executor that kills its process)."""
