@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -227,12 +228,13 @@ def test_an_execution_that_was_deleted_meanwhile_is_not_found() -> None:
 
 
 def test_a_failure_of_unknown_effect_goes_on_to_the_caller_who_can_ask_again() -> None:
+    store = Disturbed()
+    backend = Backend(store=store)
+
     def fail(patch: RecordPatch) -> None:
         store.after = lambda patch: None
         raise StorageUnavailable("the reply was lost")
 
-    store = Disturbed()
-    backend = Backend(store=store)
     key = create(backend)
     store.after = fail
     with pytest.raises(StorageUnavailable):
@@ -331,9 +333,12 @@ class Observer:
         self.calls: list[Call] = []
 
     def __call__(self, key: str, previous: Any, new: Any, event: StateChangeEvent | None) -> str:
-        self.calls.append((key, dict(previous), dict(new), event))
-        previous.clear()
-        new["intruder"] = [x.append(1) for x in new.values() if isinstance(x, list)]
+        self.calls.append(copy.deepcopy((key, previous, new, event)))
+        for state in (previous, new):
+            for value in state.values():
+                if isinstance(value, list):
+                    value.append("intruder")
+            state["intruder"] = True
         return "ignored"
 
 
@@ -435,7 +440,7 @@ def test_an_observer_is_called_after_the_commit_and_may_look() -> None:
 class Forgetful(InProcessRunner):
     def __init__(self, *, shared: bool) -> None:
         super().__init__()
-        self.shared = shared  # type: ignore[misc]  # this one says either
+        self.shared = shared
         self.forgotten: list[tuple[str, Any]] = []
 
     def forget(self, workflow_execution_id: str, runs: Any = None) -> None:
