@@ -173,7 +173,6 @@ def test_two_processes_share_the_shards(undisturbed: tuple[Path, str], log: Path
     assert set(PARSING.findall(began + rest)) | set(PARSING.findall(second.stderr)) == SHARDS
 
 
-@pytest.mark.xfail(strict=False, reason="run() leaves its workers' threads behind, which then meet a closed runner")
 def test_it_says_nothing_but_how_far_it_is(log: Path) -> None:
     result = run(LOG_REPORT, folder=log.parent)
     header, *lines = result.stderr.splitlines()

@@ -325,7 +325,6 @@ def test_the_recommended_executor_turns_errors_into_results_that_a_branch_can_se
     assert _recommended({"ok": True}) == (rfx.Complete({}), {"ok": True})
 
 
-@pytest.mark.xfail(reason="json-logic-path takes null for equal to false; JsonLogic does not")
 def test_the_branch_for_errors_leaves_an_output_alone_that_does_not_mention_ok() -> None:
     assert _recommended({"done": True}) == (rfx.Complete({}), {"done": True})
 

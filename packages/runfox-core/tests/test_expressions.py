@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from unittest import mock
 
 import json_logic_path
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from runfox import expressions
 from runfox.errors import ExpressionError, MissingExtra
 from runfox.expressions import OPERATORS, Compiled, DataContext, Fault, Reference, inspect, is_expression
+from runfox.expressions.library import json_path, library
 
 DATA = {
     "input": {"name": "world", "none": None, "zero": 0, "list": [10, 20, [30]], "table": [{"n": 1}, {"n": 2}]},
@@ -244,6 +246,11 @@ def test_vars_asks_for_one_root_where_the_path_stays_below_it(path, asked):
     ("expression", "value"),
     [
         ({"==": [1, "1"]}, True),
+        ({"==": [None, False]}, False),
+        ({"==": [None, "None"]}, False),
+        ({"==": [None, {"var": "nowhere"}]}, True),
+        ({"!=": [None, 0]}, True),
+        ({"!=": [None, None]}, False),
         ({"===": [1, "1"]}, False),
         ({"!=": [1, 2]}, True),
         ({"!==": [1, 1]}, False),
@@ -496,10 +503,10 @@ def test_a_path_known_only_later_is_no_fault(value):
 @pytest.fixture
 def without_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "json_logic_path", None)
-    expressions._library.cache_clear()
-    expressions._json_path.cache_clear()
+    library.cache_clear()
+    json_path.cache_clear()
     yield
-    expressions._library.cache_clear()
+    library.cache_clear()
 
 
 @pytest.mark.usefixtures("without_library")
@@ -570,8 +577,18 @@ def theirs(expression):
     """What json-logic-path gives, as text; None where it fails."""
     logger = logging.getLogger(json_logic_path.__name__)
     logger.disabled = True
+    equal = json_logic_path.operations["=="]
+
+    def equal_without_null(one, other):
+        # The library has null equal to false; the public meaning, which is ours, has not.
+        assert one is not None
+        assert other is not None
+        return equal(one, other)
+
+    changed = {"==": equal_without_null, "!=": lambda one, other: not equal_without_null(one, other)}
     try:
-        return repr(json_logic_path.jsonLogic(expression, DATA))
+        with mock.patch.dict(json_logic_path.operations, changed):
+            return repr(json_logic_path.jsonLogic(expression, DATA))
     except Exception:  # noqa: BLE001  # the library lets through whatever an operator raises
         return None
     finally:

@@ -56,7 +56,7 @@ class StepResult:
 class Complete:
     """All steps finished; `outcome` holds the resolved outputs."""
 
-    outcome: JSONValue = field(default_factory=dict)
+    outcome: JSONObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

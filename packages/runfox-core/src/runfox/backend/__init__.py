@@ -4,6 +4,8 @@ The in-memory parts are here. Those of installed plugins are handed on under the
 (``from runfox.backend import SqliteStore``); where the package is missing, the error says what to install.
 """
 
+from typing import Any
+
 from runfox.backend.base import Backend
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
@@ -14,7 +16,7 @@ from runfox.protocols import Runner, Store
 __all__ = ["Backend", "InMemoryStore", "InProcessRunner", "InProcessWorker", "Runner", "Store", "sweep"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:  # a class that no type checker can know
     if not name.startswith("_"):
         from runfox.plugins import exported
 

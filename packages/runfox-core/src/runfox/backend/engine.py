@@ -17,7 +17,7 @@ from typing import TypeVar
 from runfox import machine
 from runfox.backend.commits import Commits
 from runfox.errors import PayloadTooLarge, RecordTooLarge, UnknownRoute
-from runfox.jsonvalue import JSONObject, JSONValue, copy_json
+from runfox.jsonvalue import JSONObject, JSONValue, copy_json, copy_object
 from runfox.machine import Decision, Snapshot
 from runfox.protocols import Runner
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Result, StepResult
@@ -206,7 +206,7 @@ class Engine:
 def _turn(decision: Decision) -> Turn:
     match decision.answer:
         case Complete(outcome):
-            answer: Result = Complete(copy_json(outcome, "the outcome"))
+            answer: Result = Complete(copy_object(outcome, "the outcome"))
         case Halt(result):
             answer = Halt(copy_json(result, "the outcome"))
         case other:

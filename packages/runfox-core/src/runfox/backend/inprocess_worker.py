@@ -97,10 +97,13 @@ class InProcessWorker:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let the threads end after the job that they are at. Does not wait for them."""
+        """Let the threads end after the job that they are at. Does not wait for these jobs; but no job is taken any
+        more when it returns.
+        """
         with self._changed:
             self._users -= 1
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._users > 0 or len(self._threads) <= len(self._running))
 
     def release(self) -> None:
         """Give back the jobs that are running: this process is about to leave them."""
@@ -114,32 +117,45 @@ class InProcessWorker:
 
     def _loop(self) -> None:
         while True:
-            job = None
-            try:
-                job = self._take()
-                if job is not None:
-                    self._run(job)
-            except Exception:
-                logger.exception("a worker could not take or submit a job")
-                job = None  # a pause, before the storage is asked again
-            except BaseException:
-                # No signal arrives in this thread, so the executor did that by itself (sys.exit()). Should the thread
-                # end, nobody would be left to give the job up after its last delivery.
-                logger.exception("the executor interrupted a worker's thread; its job was given back")
+            worked = self._turn()
             with self._changed:
+                if not worked and self._users > 0:
+                    self._changed.wait(_POLL_SECONDS)
                 if self._users <= 0:
                     # It is alive for a moment longer, but no longer one that `start` may count on.
                     self._threads.remove(threading.current_thread())
+                    self._changed.notify_all()
                     return
-                if job is None:
-                    self._changed.wait(_POLL_SECONDS)
+
+    def _turn(self) -> bool:
+        """Take a job and run it. False where a pause is due before the storage is asked again."""
+        try:
+            job = self._take()
+            if job is not None:
+                self._run(job)
+        except Exception:
+            if self._users > 0:
+                logger.exception("a worker could not take or submit a job")
+            else:
+                # Nobody waits for it any more, and its storage may be closed; its lease lapses.
+                logger.info("a job that outlived its run() was left")
+            return False
+        except BaseException:
+            # No signal arrives in this thread, so the executor did that by itself (sys.exit()). Should the thread
+            # end, nobody would be left to give the job up after its last delivery.
+            logger.exception("the executor interrupted a worker's thread; its job was given back")
+            return True
+        return job is not None
 
     def _take(self) -> DispatchJob | None:
         jobs = self.runner.take_pending_jobs(1, self._queues, self._lease_seconds)
         return jobs[0] if jobs else None
 
     def _run(self, job: DispatchJob) -> None:
-        self._running[id(job)] = job
+        with self._changed:
+            self._running[id(job)] = job
+            if self._users <= 0:
+                self._changed.notify_all()
         handle = heartbeat.watch(self.runner, job, self._lease_length())
         try:
             self._submit(job, self._execute(job))

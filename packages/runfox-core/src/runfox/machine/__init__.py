@@ -83,7 +83,7 @@ class Decision:
         """What the caller is told, once the decision was committed."""
         record = self._draft.base.record
         if record.status is WorkflowStatus.COMPLETE:
-            return Complete(record.outcome)
+            return Complete(record.outcome if isinstance(record.outcome, dict) else {})
         if record.status is WorkflowStatus.HALTED:
             return Halt(record.outcome)
         if self._draft.jobs:

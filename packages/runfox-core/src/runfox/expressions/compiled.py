@@ -1,0 +1,232 @@
+"""Values compiled into closures, once for a definition."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from runfox.errors import ExpressionError
+from runfox.expressions.context import MISSING, Context, DataContext, Evaluate, descend
+from runfox.expressions.library import json_path, library
+from runfox.expressions.syntax import SCOPED, arguments_of, is_expression
+from runfox.jsonvalue import JSONObject, JSONValue
+
+
+class Compiled:
+    """A value with its expressions compiled. `resolve` gives it for a context; what it gives may share data with it."""
+
+    __slots__ = ("_evaluate", "_op", "_place")
+
+    def __init__(self, value: JSONValue, op: str | None, place: str) -> None:
+        self._op = op
+        self._place = place
+        self._evaluate = _compile(value, functools.partial(_located, op, place))
+
+    def resolve(self, context: Context) -> JSONValue:
+        """The value in `context`. Raises `ExpressionError`."""
+        return self._evaluate(context)
+
+
+_Locate: TypeAlias = Callable[[JSONValue, Evaluate], Evaluate]
+
+
+def _located(op: str | None, place: str, expression: JSONValue, evaluate: Evaluate) -> Evaluate:
+    """`evaluate`, with whatever it raises turned into an `ExpressionError` of this place."""
+
+    def located(context: Context) -> JSONValue:
+        try:
+            return evaluate(context)
+        except ExpressionError:
+            raise
+        except Exception as error:  # whatever an operator raises is the author's to see
+            text = json.dumps(expression)
+            raise ExpressionError(op, place, _shortened(text), _shortened(_cause(error))) from error
+
+    return located
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _shortened(text: str, limit: int = 300) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _compile(value: JSONValue, locate: _Locate) -> Evaluate:
+    """Compile by structure; `locate` wraps each outermost expression."""
+    if isinstance(value, dict):
+        if is_expression(value):
+            return locate(value, _compile_expression(value))
+        parts = {key: _compile(item, locate) for key, item in value.items()}
+        return lambda context: {key: part(context) for key, part in parts.items()}
+    if isinstance(value, list):
+        items = [_compile(item, locate) for item in value]
+        return lambda context: [item(context) for item in items]
+    return lambda context: value
+
+
+def _unlocated(_expression: JSONValue, evaluate: Evaluate) -> Evaluate:
+    return evaluate
+
+
+def _compile_expression(value: JSONObject) -> Evaluate:
+    ((operator, given),) = value.items()
+    if operator == "literal":
+        return lambda context: given
+    arguments = arguments_of(given)
+    if operator in SCOPED:
+        return _compile_scoped(operator, arguments)
+    parts = [_compile(argument, _unlocated) for argument in arguments]
+    if operator == "var":
+        return _compile_var(arguments, parts)
+    if operator == "vars":
+        return _compile_vars(arguments[0], parts[0])
+    if operator in _LAZY:
+        return functools.partial(_LAZY[operator], parts)
+    if operator in ("missing", "missing_some"):
+        search = getattr(library(), operator)
+        return lambda context: search(context.everything(), *[part(context) for part in parts])
+    function = _OWN.get(operator) or library().operations[operator]
+    if len(parts) == 2:
+        first, second = parts
+        return lambda context: function(first(context), second(context))
+    return lambda context: function(*[part(context) for part in parts])
+
+
+# var and vars
+
+
+def _compile_var(arguments: Sequence[JSONValue], parts: Sequence[Evaluate]) -> Evaluate:
+    default = parts[1] if len(parts) > 1 else None
+    name = arguments[0]
+    if isinstance(name, (str, int)) or name is None:
+        keys = _keys(name)
+        if default is None:
+            return lambda context: _walk(context, keys, None)
+        return lambda context: _or_default(_walk(context, keys, MISSING), default, context)
+    path = parts[0]
+
+    def dynamic(context: Context) -> JSONValue:
+        found = _walk(context, _keys(path(context)), MISSING)
+        return _or_default(found, default, context) if default else None if found is MISSING else found
+
+    return dynamic
+
+
+def _or_default(found: JSONValue, default: Evaluate, context: Context) -> JSONValue:
+    return default(context) if found is MISSING else found
+
+
+def _keys(name: JSONValue) -> list[str]:
+    """The keys of a dot path; none for "" and null, which name the data as a whole."""
+    return [] if name is None or name == "" else str(name).split(".")
+
+
+def _walk(context: Context, keys: Sequence[str], missing: JSONValue) -> JSONValue:
+    if len(keys) == 1:
+        return context.root(keys[0], missing)
+    if not keys:
+        return context.everything()
+    found = context.child(keys[0], keys[1], MISSING)
+    for key in keys[2:]:
+        # The mapping is by far the most frequent case and is worth its own line.
+        found = found.get(key, MISSING) if isinstance(found, dict) else descend(found, key, MISSING)
+    return missing if found is MISSING else found
+
+
+def _compile_vars(expression: JSONValue, part: Evaluate) -> Evaluate:
+    if isinstance(expression, str):
+        return json_path(expression)
+
+    def dynamic(context: Context) -> JSONValue:
+        text = part(context)
+        return json_path(text)(context) if isinstance(text, str) and text else []
+
+    return dynamic
+
+
+# Operators whose arguments are not all evaluated first
+
+
+def _if(parts: Sequence[Evaluate], context: Context) -> JSONValue:
+    for index in range(0, len(parts) - 1, 2):
+        if parts[index](context):
+            return parts[index + 1](context)
+    return parts[-1](context) if len(parts) % 2 else None
+
+
+def _and(parts: Sequence[Evaluate], context: Context) -> JSONValue:
+    value: JSONValue = True
+    for part in parts:
+        value = part(context)
+        if not value:
+            break
+    return value
+
+
+def _or(parts: Sequence[Evaluate], context: Context) -> JSONValue:
+    value: JSONValue = False
+    for part in parts:
+        value = part(context)
+        if value:
+            break
+    return value
+
+
+_LAZY: Mapping[str, Callable[[Sequence[Evaluate], Context], JSONValue]] = {"if": _if, "?:": _if, "and": _and, "or": _or}
+
+
+def _compile_scoped(operator: str, arguments: Sequence[JSONValue]) -> Evaluate:
+    items = _compile(arguments[0], _unlocated)
+    body = _compile(arguments[1], _unlocated)
+    if operator == "map":
+        return lambda context: [body(DataContext(item)) for item in _sequence(items(context))]
+    if operator == "filter":
+        return lambda context: [item for item in _sequence(items(context)) if body(DataContext(item))]
+    initial = _compile(arguments[2] if len(arguments) > 2 else None, _unlocated)
+
+    def fold(context: Context) -> JSONValue:
+        accumulator = initial(context)
+        for item in _sequence(items(context)):
+            accumulator = body(DataContext({"accumulator": accumulator, "current": item}))
+        return accumulator
+
+    return fold
+
+
+def _sequence(value: JSONValue) -> list[JSONValue]:
+    """What the list operators go through: nothing at all counts as an empty list."""
+    if not value:
+        return []
+    if isinstance(value, list):
+        return value
+    raise TypeError(f"a list is wanted, not {type(value).__name__}")
+
+
+# Operators that are ours
+
+
+def _remainder(dividend: JSONValue, divisor: JSONValue) -> JSONValue:
+    if isinstance(dividend, (int, float)) and isinstance(divisor, (int, float)):
+        return dividend % divisor
+    raise TypeError("'%' takes two numbers")
+
+
+def _same(value: JSONValue) -> JSONValue:
+    return value
+
+
+def _equal(one: JSONValue, other: JSONValue) -> JSONValue:
+    if one is None or other is None:
+        return one is other
+    return library().operations["=="](one, other)
+
+
+def _unequal(one: JSONValue, other: JSONValue) -> JSONValue:
+    return not _equal(one, other)
+
+
+_OWN: Mapping[str, Callable[..., JSONValue]] = {"==": _equal, "!=": _unequal, "%": _remainder, "log": _same}

@@ -1,0 +1,114 @@
+"""Looking into a value without evaluating it: what it refers to, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from runfox.expressions.library import json_path, library
+from runfox.expressions.syntax import ARITY, SCOPED, arguments_of, is_expression
+from runfox.jsonvalue import JSONObject, JSONValue
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A ``var`` that reads ``steps.<op>``. `path` is its place below the value, `has_default` whether it names one."""
+
+    path: Path
+    op: str
+    has_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that makes an expression unusable, and what to do about it."""
+
+    path: Path
+    message: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """What `inspect` saw in a value, in its order.
+
+    `derivable` is True while all that the value reads is fixed once the named steps are complete: the workflow's
+    inputs, and outputs named one by one.
+    """
+
+    references: list[Reference] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    derivable: bool = True
+
+
+def inspect(value: JSONValue) -> Findings:
+    """Find the step references and the faults of a value and of all expressions in it.
+
+    Raises `MissingExtra` where an operator needs a library that is not installed.
+    """
+    findings = Findings()
+    _inspect(value, (), findings, scoped=False)
+    return findings
+
+
+def _inspect(value: JSONValue, path: Path, findings: Findings, *, scoped: bool) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _inspect(item, (*path, index), findings, scoped=scoped)
+    elif isinstance(value, dict):
+        if is_expression(value):
+            _inspect_expression(value, path, findings, scoped=scoped)
+        else:
+            for key, item in value.items():
+                _inspect(item, (*path, key), findings, scoped=scoped)
+
+
+def _inspect_expression(value: JSONObject, path: Path, findings: Findings, *, scoped: bool) -> None:
+    ((operator, given),) = value.items()
+    if operator == "literal":
+        return
+    if operator != "var":
+        library()
+    arguments = arguments_of(given)
+    place = (*path, operator)
+    low, high = ARITY.get(operator, (0, len(arguments)))
+    if not low <= len(arguments) <= high:
+        wanted = str(low) if low == high else f"{low} or {high}"
+        findings.faults.append(Fault(place, f"{operator!r} takes {wanted} arguments, not {len(arguments)}"))
+        return
+    if operator == "var":
+        _inspect_var(arguments, place, findings, scoped=scoped)
+    elif operator in ("vars", "missing", "missing_some"):
+        findings.derivable = False
+        if operator == "vars":
+            _inspect_vars(arguments[0], place, findings)
+    for index, argument in enumerate(arguments):
+        below = (*place, index) if isinstance(given, list) else place
+        _inspect(argument, below, findings, scoped=scoped or (operator in SCOPED and index == 1))
+
+
+def _inspect_var(arguments: Sequence[JSONValue], place: Path, findings: Findings, *, scoped: bool) -> None:
+    if scoped:
+        return
+    name = arguments[0]
+    parts = str(name).split(".") if isinstance(name, str) else []
+    if len(parts) > 1 and parts[0] == "steps":
+        findings.references.append(Reference(place, parts[1], len(arguments) > 1))
+    elif not parts or parts[0] != "input":
+        findings.derivable = False
+    if not isinstance(name, (str, int)) and name is not None and not is_expression(name):
+        findings.faults.append(Fault(place, "the path of 'var' is a text like 'input.name'"))
+
+
+def _inspect_vars(expression: JSONValue, place: Path, findings: Findings) -> None:
+    if is_expression(expression):
+        return
+    if not isinstance(expression, str) or not expression:
+        findings.faults.append(Fault(place, "'vars' takes a JSONPath, a text like 'steps[*].output.score'"))
+        return
+    try:
+        json_path(expression)
+    except ValueError as error:
+        findings.faults.append(Fault(place, f"{expression!r} is no JSONPath: {error}"))
