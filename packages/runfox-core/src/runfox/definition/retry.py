@@ -55,7 +55,7 @@ def _retry(owner: JSONObject, path: Path, base: Retry, report: Report) -> Retry:
     return Retry(
         max_attempts=shorthand or attempts or base.max_attempts,
         delay=number("delay", base.delay, 0, MAX_SECONDS),
-        backoff=number("backoff", base.backoff, 1, None),
+        backoff=number("backoff", base.backoff, 0, None),
         max_delay=number("max_delay", base.max_delay, 0, MAX_SECONDS),
         jitter=number("jitter", base.jitter, 0, 1),
         when=given.get("when", base.when),
