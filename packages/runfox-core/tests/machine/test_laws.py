@@ -754,3 +754,12 @@ def test_what_is_not_in_the_table_names_state_and_event(status: StepStatus, even
     if event is StepEvent.RESET and event not in TRANSITIONS[status]:
         with pytest.raises(IllegalTransition, match="can't 'reset'"):
             reset(step)
+
+
+# Contexts
+
+
+def test_a_step_that_there_is_not_is_missing_and_not_an_error() -> None:
+    path = {"var": {"cat": ["steps.", {"var": "input.name"}, ".output"]}}
+    run = Execution({"op": "a", "input": {"x": path}}, inputs={"name": "nobody"})
+    assert run.jobs() == {"a": {"x": None}}

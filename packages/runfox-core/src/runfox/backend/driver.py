@@ -126,19 +126,19 @@ class Driver:
         """Do it; where nobody knows whether it took effect, attend to the execution at once. Whatever was in hand
         comes again from the runner.
         """
-        for remaining in range(_REPAIRS, -1, -1):
+        failures = 0
+        while True:
             try:
                 self._turn = action()
                 return self._turn
             except Exception as error:
-                if not _unknown(error) or remaining == 0:
+                failures += 1
+                if not _unknown(error) or failures > _REPAIRS:
                     raise
-                logger.warning(
-                    "a commit of %s may not have taken effect (%s); attending", self._id, type(error).__name__
-                )
+                name = type(error).__name__
+                logger.warning("a commit of %s may not have taken effect (%s); attending", self._id, name)
                 time.sleep(self._pause)
                 action = self._attend
-        raise AssertionError("the loop returns or raises")
 
     def _attend(self) -> Turn:
         return self._engine.attend(self._id)

@@ -86,6 +86,6 @@ heartbeat = Heartbeat()
 """The heartbeat of this process."""
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
     # A forked child has the parent's object, but not its thread, and perhaps a lock that is held for ever.
     os.register_at_fork(after_in_child=heartbeat.__init__)  # type: ignore[misc]  # on an instance, on purpose
