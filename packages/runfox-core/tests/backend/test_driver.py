@@ -331,6 +331,35 @@ def test_what_the_companion_can_not_settle_is_left_to_the_driving_thread(caplog:
     assert workflow.progress == 1.0
 
 
+def test_the_companion_goes_on_looking_while_a_job_runs() -> None:
+    class Counting(InProcessRunner):
+        empty = 0
+
+        def gather(self, workflow_execution_id: str) -> list[StepResult]:
+            results = super().gather(workflow_execution_id)
+            self.empty += not results
+            return results
+
+    def execute(op: str, inputs: Any) -> Any:
+        if op == "slow":
+            until(lambda: workflow.step_statuses["fast"] is StepStatus.COMPLETE)
+            before = runner.empty
+            until(lambda: runner.empty >= before + 3)
+        return {"n": op}
+
+    runner = Counting()
+    workflow = Workflow.from_dict({"steps": [{"op": "fast"}, {"op": "slow"}]}, Backend(execute, runner=runner))
+    assert workflow.run() == Complete({})
+
+
+def test_results_of_quick_jobs_are_settled_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_module, "_COMPANY_SECONDS", 1_000)
+    store = Disturbed({})
+    workflow = Workflow.from_dict({"steps": [{"op": op} for op in "abcde"]}, Backend(named, store))
+    assert workflow.run() == Complete({})
+    assert store.commits == 2  # the attend that claims, and one for all results
+
+
 # Conflicts and failures
 
 

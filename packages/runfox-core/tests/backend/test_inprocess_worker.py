@@ -471,6 +471,27 @@ def test_a_storage_that_fails_for_a_while_stops_no_thread(threads: Any, caplog: 
     assert "a worker could not take or submit a job" in caplog.messages
 
 
+def test_a_failure_after_the_last_user_has_gone_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def execute(op: str, inputs: Mapping[str, Any]) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    runner = FailingRunner()
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    worker = InProcessWorker(runner, execute, 2)
+    worker.start()
+    assert begun.wait(PATIENCE)
+    worker.stop()
+    (thread,) = worker._threads
+    runner.fails = {"submit"}
+    go_on.set()
+    thread.join()
+    assert caplog.messages == []
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
 def test_what_runs_can_be_given_back_from_another_thread(threads: Any) -> None:
     begun, go_on = threading.Event(), threading.Event()
     first: list[str] = []
