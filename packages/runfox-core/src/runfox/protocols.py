@@ -185,8 +185,8 @@ class Runner(Protocol):
         ...
 
     def held(self, before: str) -> list[str]:
-        """RUN-HELD: the executions of which any entry was last touched (dispatched, taken, extended, submitted,
-        gathered) before `before` (UTC text).
+        """RUN-HELD: the executions of which any entry was last touched (dispatched, also again, taken, extended,
+        submitted, gathered) before `before` (UTC text).
         """
         ...
 

@@ -20,7 +20,7 @@ from runfox.times import Clock, format_time
 from runfox_sqlite import _runner_sql as sql
 from runfox_sqlite._database import Row
 from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_optional, unpack, unpack_optional
-from runfox_sqlite._schema import GATHERED, PENDING, SUBMITTED
+from runfox_sqlite._schema import PENDING, SUBMITTED
 from runfox_sqlite._sharing import DatabaseUser
 
 _FIRST_POLL = 0.001
@@ -57,19 +57,17 @@ class SqliteRunner(DatabaseUser):
         """Enqueue jobs; nothing is executed here, so the list is empty. Raises `InvalidJSON`, `PayloadTooLarge`."""
         key = pack(workflow_execution_id)
         rows, refused, detail = _job_rows(workflow_execution_id, jobs)
-        news = [row for row in rows.values() if self._is_news(key, row)]
-        if news:
-            self._enqueue(key, news)
+        present = [row for row in rows.values() if not self._is_superseded(key, row)]
+        if present:
+            self._enqueue(key, present)
         if refused:
             raise PayloadTooLarge(refused, detail)
         return []
 
-    def _is_news(self, key: Packed, row: Row) -> bool:
-        """True unless this run, or a newer one of its step, is known and its result not gathered."""
+    def _is_superseded(self, key: Packed, row: Row) -> bool:
+        """True if a newer run of its step is known."""
         op, run_id, *_ = row
-        for known, state in self._database.query(sql.KNOWN, (key, op)):
-            return bool(run_id > known or (run_id == known and state == GATHERED))
-        return True
+        return any(run_id < known for known, _ in self._database.query(sql.KNOWN, (key, op)))
 
     def _enqueue(self, key: Packed, rows: list[Row]) -> None:
         touched = format_time(self._clock())
@@ -79,6 +77,7 @@ class SqliteRunner(DatabaseUser):
             cursor.executemany(
                 sql.ENQUEUE, [(key, op, run_id, PENDING, touched, 0, *rest) for op, run_id, *rest in rows]
             )
+            cursor.executemany(sql.TOUCH, [(touched, key, op, run_id) for op, run_id, *_ in rows])
             cursor.executemany(sql.GATHER_AGAIN, [(touched, key, op, run_id) for op, run_id, *_ in rows])
             return cursor.rowcount
 

@@ -46,6 +46,10 @@ ENQUEUE = sql(
     *(f"new_{name}" for name in _NEW),
 )
 
+TOUCH = sql(
+    update(jobs).ordered_values((_j.touched_at, bindparam("touched"))).where(_this_run), "touched", "key", "step", "run"
+)
+
 
 def _moved(before: int, after: int, *more: tuple[ColumnElement[Any], ColumnElement[Any]]) -> Update:
     """From one state to another; the first parameter is the time."""

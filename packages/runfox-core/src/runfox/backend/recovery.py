@@ -16,7 +16,7 @@ def sweep(backend: Backend, limit: int = 100) -> int:
     """Attend to the executions that the store says are due, earliest first, and to those of which the runner has held
     an entry for longer than the backend's `recover_after`. Returns how many were attended to.
 
-    `limit` bounds the due ones of one call. One execution that fails is logged and stops no other. It is for runners
+    `limit` bounds either of them in one call. One execution that fails is logged and stops no other. It is for runners
     that processes share: where a shared store meets a process-local runner, only the drivers repair, and nothing is
     done here.
     """
@@ -25,7 +25,7 @@ def sweep(backend: Backend, limit: int = 100) -> int:
         return 0
     now = backend.engine.now()
     due = backend.store.due(now, limit) if isinstance(backend.store, SupportsWake) else []
-    held = backend.runner.held(add_seconds(now, -backend.recover_after))
+    held = backend.runner.held(add_seconds(now, -backend.recover_after))[:limit]
     return sum(_attended(backend, key) for key in dict.fromkeys([*due, *held]))
 
 
