@@ -47,6 +47,11 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not become true")
 
 
+def strict(steps: list[Any]) -> dict[str, Any]:
+    """A definition in which no exception of an executor, such as a failed assertion, goes unnoticed."""
+    return {"steps": steps, "defaults": {"on_error": "halt"}}
+
+
 class Plain:
     """A runner with the required methods alone: nobody can wait for it."""
 
@@ -280,7 +285,7 @@ def test_a_slow_job_does_not_hold_up_what_a_fast_one_has_finished() -> None:
 
     backend = Backend(execute)
     steps: list[Any] = [{"op": "fast"}, {"op": "slow"}, {"op": "next", "depends_on": "fast"}]
-    workflow = Workflow.from_dict({"steps": steps}, backend)
+    workflow = Workflow.from_dict(strict(steps), backend)
     assert workflow.run() == Complete({})
 
 
@@ -301,7 +306,7 @@ def test_a_slow_job_does_not_hold_up_the_dependents_of_a_fast_one() -> None:
         {"op": "next", "depends_on": "fast"},
         {"op": "last", "depends_on": "next"},
     ]
-    workflow = Workflow.from_dict({"steps": steps}, backend)
+    workflow = Workflow.from_dict(strict(steps), backend)
     assert workflow.run(InProcessWorker(backend.runner, execute, 2)) == Complete({})
 
 
@@ -317,8 +322,9 @@ def test_what_the_companion_can_not_settle_is_left_to_the_driving_thread(caplog:
             super().patch(patch)
 
     def execute(op: str, inputs: Any) -> Any:
-        if op == "slow":
+        if op == "fast":
             store.failing = True
+        else:
             assert store.failed.wait(PATIENCE)
             until(lambda: any("beside a running job" in message for message in caplog.messages))
             store.failing = False
@@ -326,7 +332,7 @@ def test_what_the_companion_can_not_settle_is_left_to_the_driving_thread(caplog:
 
     store = Failing()
     backend = Backend(execute, store, recover_after=0.05)
-    workflow = Workflow.from_dict({"steps": [{"op": "fast"}, {"op": "slow"}]}, backend)
+    workflow = Workflow.from_dict(strict([{"op": "fast"}, {"op": "slow"}]), backend)
     assert workflow.run() == Complete({})
     assert workflow.progress == 1.0
 
@@ -348,7 +354,7 @@ def test_the_companion_goes_on_looking_while_a_job_runs() -> None:
         return {"n": op}
 
     runner = Counting()
-    workflow = Workflow.from_dict({"steps": [{"op": "fast"}, {"op": "slow"}]}, Backend(execute, runner=runner))
+    workflow = Workflow.from_dict(strict([{"op": "fast"}, {"op": "slow"}]), Backend(execute, runner=runner))
     assert workflow.run() == Complete({})
 
 
