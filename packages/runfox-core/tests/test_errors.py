@@ -88,6 +88,13 @@ CASES: list[tuple[type[RunfoxError], tuple[object, ...], type[BaseException], st
         {"workflow_execution_id": ID},
     ),
     (
+        errors.ExecutionEnded,
+        (ID,),
+        ValueError,
+        "execution 'w#e' has ended: nothing can change it any more",
+        {"workflow_execution_id": ID},
+    ),
+    (
         errors.NotSupported,
         ("MyStore", "SupportsListing"),
         TypeError,

@@ -251,6 +251,7 @@ def test_vars_asks_for_one_root_where_the_path_stays_below_it(path, asked):
         ({"==": [None, {"var": "nowhere"}]}, True),
         ({"!=": [None, 0]}, True),
         ({"!=": [None, None]}, False),
+        ({"cat": ["a", None, True, False, 1, "b"]}, "atruefalse1b"),
         ({"===": [1, "1"]}, False),
         ({"!=": [1, 2]}, True),
         ({"!==": [1, 1]}, False),
@@ -580,12 +581,22 @@ def theirs(expression):
     equal = json_logic_path.operations["=="]
 
     def equal_without_null(one, other):
-        # The library has null equal to false; the public meaning, which is ours, has not.
+        # The library has null equal to false, and writes None for it; the public meaning, which is ours, has not.
         assert one is not None
         assert other is not None
         return equal(one, other)
 
-    changed = {"==": equal_without_null, "!=": lambda one, other: not equal_without_null(one, other)}
+    joined = json_logic_path.operations["cat"]
+
+    def joined_without_python(*parts):
+        assert not any(part is None or isinstance(part, bool) for part in parts)
+        return joined(*parts)
+
+    changed = {
+        "==": equal_without_null,
+        "!=": lambda one, other: not equal_without_null(one, other),
+        "cat": joined_without_python,
+    }
     try:
         with mock.patch.dict(json_logic_path.operations, changed):
             return repr(json_logic_path.jsonLogic(expression, DATA))

@@ -9,7 +9,8 @@ import runfox
 import runfox.backend
 
 NAMES = """
-UNSET Backend Complete DefinitionError Dispatch DispatchJob DuplicateScheme ExecutionActive ExecutionExists
+UNSET Backend Complete DefinitionError Dispatch DispatchJob DuplicateScheme ExecutionActive ExecutionEnded
+ExecutionExists
 ExecutionSummary ExpressionError Halt InMemoryStore InProcessRunner InProcessWorker InvalidExecutionId InvalidJSON
 MissingExtra NoWorker NotSupported PayloadTooLarge Pending Problem RecordPatch RecordTooLarge RunfoxError SchemaTooNew
 StateChangeEvent StepRecord StepResult StepStatus StorageCorrupt StorageError StorageUnavailable UnknownRoute

@@ -143,6 +143,14 @@ class ExecutionActive(RunfoxError, ValueError):
         super().__init__(f"execution {workflow_execution_id!r} has not ended: halt() it before deleting it")
 
 
+class ExecutionEnded(RunfoxError, ValueError):
+    """What was asked for would change an execution that has ended."""
+
+    def __init__(self, workflow_execution_id: str) -> None:
+        self.workflow_execution_id = workflow_execution_id
+        super().__init__(f"execution {workflow_execution_id!r} has ended: nothing can change it any more")
+
+
 class NotSupported(RunfoxError, TypeError):
     """A store or runner lacks an optional ability that a call needs."""
 

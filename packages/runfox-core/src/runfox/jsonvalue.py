@@ -64,7 +64,22 @@ def copy_object(value: object, subject: str) -> JSONObject:
 
 def same_json(one: JSONValue, other: JSONValue) -> bool:
     """True if both have the same JSON text but for the order of keys: 1, 1.0 and true are three values."""
-    return canonical_text(one) == canonical_text(other)
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            pairs += [(item, other[key]) for key, item in one.items()]
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            pairs += zip(one, other, strict=True)
+        elif repr(one) != repr(other):  # 0.0 equals -0.0, and is written otherwise
+            return False
+    return True
 
 
 def canonical_text(value: JSONValue) -> str:

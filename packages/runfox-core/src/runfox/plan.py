@@ -12,32 +12,21 @@ from dataclasses import dataclass
 
 from runfox.definition import CompleteStep, Definition, HaltWorkflow, ResetSteps, Retry, Step, parse_dict
 from runfox.definition.model import DefaultWhen
-from runfox.errors import ExpressionError, InvalidJSON
 from runfox.expressions import Compiled, Context, inspect
-from runfox.jsonvalue import JSONObject, JSONValue, copy_json
+from runfox.jsonvalue import JSONObject, JSONValue
 
 
 class Values:
     """A mapping of values (a step's ``input``, the ``outputs``), compiled key by key."""
 
-    __slots__ = ("_op", "_parts", "_place")
+    __slots__ = ("_parts",)
 
     def __init__(self, values: JSONObject, op: str | None, place: str) -> None:
-        self._op = op
-        self._place = place
         self._parts = [(key, Compiled(value, op, f"{place}.{key}")) for key, value in values.items()]
 
     def resolve(self, context: Context) -> JSONObject:
         """The values in `context`, sharing nothing with it. Raises `ExpressionError`."""
-        return {key: isolated(part.resolve(context), self._op, f"{self._place}.{key}") for key, part in self._parts}
-
-
-def isolated(value: JSONValue, op: str | None, place: str) -> JSONValue:
-    """A copy of what an expression gave. Raises `ExpressionError` where it is not JSON (an infinite number)."""
-    try:
-        return copy_json(value, "the value")
-    except InvalidJSON as error:
-        raise ExpressionError(op, place, "the value", str(error)) from error
+        return {key: part.isolated(context) for key, part in self._parts}
 
 
 @dataclass(frozen=True, slots=True)

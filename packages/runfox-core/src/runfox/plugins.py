@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Generic, NamedTuple, TypeVar
 
-from runfox.backend.base import POLL_INTERVAL, RECOVER_AFTER, Backend
+from runfox.backend.base import POLL_INTERVAL, RECOVER_AFTER, Backend, close
 from runfox.backend.commits import OnStateChange
 from runfox.backend.inprocess_worker import Executor
 from runfox.errors import DuplicateScheme, MissingExtra, UnknownScheme
@@ -93,12 +93,12 @@ def open_store(url: str, **options: object) -> Store:
 
     Raises `UnknownScheme`, `DuplicateScheme`, `MissingExtra`, and what the factory raises.
     """
-    return _provider(store_providers(), "store", url).factory(url, **options)
+    return _provider(store_providers, "store", url).factory(url, **options)
 
 
 def open_runner(url: str, **options: object) -> Runner:
     """The runner of a URL; otherwise as `open_store`."""
-    return _provider(runner_providers(), "runner", url).factory(url, **options)
+    return _provider(runner_providers, "runner", url).factory(url, **options)
 
 
 def open_backend(
@@ -115,19 +115,22 @@ def open_backend(
     The remaining arguments are those of `Backend`. Raises as `open_store`.
     """
     store = open_store(url)
-    return Backend(
-        executor, store, open_runner(url if runner is None else runner), poll_interval, recover_after, on_state_change
-    )
+    try:
+        opened = open_runner(url if runner is None else runner)
+    except BaseException:
+        close(store)
+        raise
+    return Backend(executor, store, opened, poll_interval, recover_after, on_state_change)
 
 
 def store_providers() -> Mapping[str, StoreProvider]:
     """The installed kinds of store, by scheme."""
-    return _registry()[0]
+    return _registry().stores
 
 
 def runner_providers() -> Mapping[str, RunnerProvider]:
     """The installed kinds of runner, by scheme."""
-    return _registry()[1]
+    return _registry().runners
 
 
 def exported(name: str) -> object | None:
@@ -135,7 +138,11 @@ def exported(name: str) -> object | None:
 
     Raises `MissingExtra` for a name of a package of ours that is not installed.
     """
-    target = _registry()[2].get(name)
+    try:
+        target = _registry().exports.get(name)
+    except MissingExtra:
+        # Without pluggy there are no plugins.
+        target = None
     if target is not None:
         module, _, attribute = target.partition(":")
         found: object = getattr(importlib.import_module(module), attribute)
@@ -148,8 +155,14 @@ def exported(name: str) -> object | None:
 AnyProvider = TypeVar("AnyProvider", StoreProvider, RunnerProvider)
 
 
-def _provider(providers: Mapping[str, AnyProvider], kind: str, url: str) -> AnyProvider:
+def _provider(installed: Callable[[], Mapping[str, AnyProvider]], kind: str, url: str) -> AnyProvider:
     scheme = url.partition(":")[0]
+    try:
+        providers = installed()
+    except MissingExtra as error:
+        if scheme in OUR_PACKAGES:
+            raise MissingExtra(f"the {kind} of {scheme!r}", OUR_PACKAGES[scheme]) from error
+        raise
     if scheme not in providers:
         raise UnknownScheme(scheme, kind, sorted(providers), OUR_PACKAGES.get(scheme))
     return providers[scheme]

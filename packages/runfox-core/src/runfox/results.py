@@ -30,6 +30,9 @@ class DispatchJob:
         if not self.call:
             object.__setattr__(self, "call", self.op)
 
+    def __hash__(self) -> int:
+        return hash((self.workflow_execution_id, self.op, self.run_id))
+
     @property
     def key(self) -> str:
         """The idempotency key of this run, ``workflow_execution_id#op#run_id``: the same at every delivery."""

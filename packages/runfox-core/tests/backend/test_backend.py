@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from runfox import Workflow
 from runfox.backend import Backend, InMemoryStore, InProcessRunner
+from runfox.backend import engine as engine_module
 from runfox.definition import parse_dict
 from runfox.errors import (
     ExecutionActive,
+    ExecutionEnded,
     ExecutionExists,
     InvalidExecutionId,
     InvalidJSON,
@@ -23,7 +27,7 @@ from runfox.errors import (
     WorkflowNotFound,
 )
 from runfox.jsonvalue import canonical_text
-from runfox.records import RecordPatch, WorkflowRecord
+from runfox.records import RecordPatch, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, StepResult
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import format_time
@@ -476,3 +480,82 @@ def test_a_shared_store_with_a_process_local_runner_is_warned_of_once(
         backend.warn_if_unattended()
     assert len(caplog.records) == expected
     assert backend.unattended is bool(expected)
+
+
+# Found by reading the law against the code
+
+
+def test_what_a_store_leaves_out_is_there_in_the_order_of_the_definition() -> None:
+    class Sparse:
+        def __init__(self) -> None:
+            self._inner = InMemoryStore()
+            self.write = self._inner.write
+
+        def load(self, workflow_execution_id: str) -> WorkflowRecord:
+            record = self._inner.load(workflow_execution_id)
+            touched = {op: step for op, step in record.steps.items() if step != StepRecord(op=op)}
+            return replace(record, steps=touched)
+
+    definition = {"steps": [{"op": "a"}, {"op": "b", "depends_on": "a"}, {"op": "c"}]}
+    workflow = Workflow.from_dict(definition, Backend(store=Sparse()))
+    assert workflow.progress == 0
+    workflow.advance()
+    workflow.on_step_result("c", {}, 0)
+    assert list(workflow.step_statuses) == ["a", "b", "c"]
+    assert workflow.progress == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("run_id", ["0", 0.0, [0]])
+def test_a_run_id_that_is_no_integer_is_refused(run_id: Any) -> None:
+    workflow = Workflow.from_dict({"steps": [{"op": "a"}]}, Backend())
+    workflow.start()
+    with pytest.raises(TypeError, match="the run_id of step 'a'"):
+        workflow.on_step_result("a", {}, run_id)
+    with pytest.raises(TypeError, match="pass on the integer that the job carries"):
+        workflow.settle([StepResult("a", {}, run_id)])
+
+
+def test_nothing_is_merged_into_an_execution_that_has_ended() -> None:
+    backend = Backend()
+    workflow = Workflow.from_dict({"steps": [{"op": "a"}]}, backend)
+    workflow.halt({})
+    with pytest.raises(ExecutionEnded, match="nothing can change it"):
+        backend.merge_workflow_state(workflow.id, {"n": 1})
+
+
+def test_the_status_of_a_listing_may_be_its_text() -> None:
+    backend = Backend()
+    workflow = Workflow.from_dict({"steps": [{"op": "a"}]}, backend)
+    assert [summary.workflow_execution_id for summary in backend.list_executions(status="pending")] == [workflow.id]  # type: ignore[arg-type]  # what the documents have
+    with pytest.raises(ValueError, match="nonsense"):
+        backend.list_executions(status="nonsense")  # type: ignore[arg-type]  # a mistake
+
+
+def test_a_backend_that_sees_no_ends_does_not_remember_their_runs_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shared(InProcessRunner):
+        shared = True
+
+    monkeypatch.setattr(engine_module, "_RETIRED_EXECUTIONS", 3)
+    backend = Backend(runner=Shared())
+    for _ in range(10):
+        workflow = Workflow.from_dict({"steps": [{"op": "a"}, {"op": "b"}]}, backend)
+        workflow.start()
+        workflow.on_step_result("a", {}, 0)
+    assert len(backend.engine._retired) == 3
+
+
+def test_an_execution_made_anew_under_an_old_id_is_not_the_one_that_was_seen() -> None:
+    clock = [1_700_000_000.0]
+    store = InMemoryStore()
+    backend = Backend(store=store, clock=lambda: clock[0])
+    definition = parse_dict({"steps": [{"op": "a"}]})
+    key = backend.create(definition, {"n": 1}, "x")
+    seen = store.load(key)
+    store.delete(key)
+    clock[0] += 1
+    backend.create(definition, {"n": 2}, "x")
+    assert store.refresh(seen) == store.load(key)
+
+
+def test_jobs_can_be_kept_in_sets() -> None:
+    assert len({DispatchJob("w", "a", {}), DispatchJob("w", "a", {}, lease="x"), DispatchJob("w", "a", {}, 1)}) == 2

@@ -685,3 +685,125 @@ def test_a_shared_store_with_a_local_runner_is_warned_of(caplog: pytest.LogCaptu
 def _no_thread_is_left_in_a_run() -> Iterator[None]:
     yield
     until(lambda: not any(thread.name == "runfox-companion" for thread in threading.enumerate()))
+
+
+# Found by reading the law against the code
+
+
+def test_time_is_up_also_where_the_runner_executes_by_itself(clock: Any) -> None:
+    class Local(InProcessRunner):
+        def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[Any]:
+            return [(job.op, {"n": 1}) for job in jobs]
+
+    loop = [{"condition": True, "action": {"set": "a"}}, {"condition": True, "action": "complete"}]
+    workflow = Workflow.from_dict({"steps": [{"op": "a", "branch": loop}]}, Backend(runner=Local()))
+    with pytest.raises(WaitTimeout):
+        workflow.run(timeout=0.05)
+    assert workflow.status is WorkflowStatus.IN_PROGRESS
+
+
+def test_results_that_have_come_in_come_before_timeouts(clock: Any) -> None:
+    backend = Backend(runner=InProcessRunner(clock=clock), clock=clock)
+    workflow = Workflow.from_dict({"steps": [{"op": "a", "timeout": 5}, {"op": "b"}]}, backend)
+    workflow.start()
+    clock.now += 5
+    backend.submit_result(workflow.id, "a", {"done": 1}, 0)
+    assert isinstance(workflow.settle([("b", {})]), Complete)
+    assert backend.load(workflow.id).steps["a"].output == {"done": 1}
+
+
+@pytest.mark.parametrize("method", ["take_pending_jobs", "submit_work_result", "gather", "wait"])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_call_to_the_runner_that_fails_once_does_not_end_a_run(method: str, late: bool, concurrency: int) -> None:
+    failing = [True]
+
+    class Shaky(InProcessRunner):
+        pass
+
+    def shaky(self: InProcessRunner, *args: Any, **kwargs: Any) -> Any:
+        original = getattr(InProcessRunner, method)
+        result = original(self, *args, **kwargs) if late or not failing else None
+        if failing:
+            failing.clear()
+            raise StorageUnavailable("a reply was lost")
+        return result
+
+    setattr(Shaky, method, shaky)
+    runner = Shaky(lease_seconds=0.2)
+    workflow = Workflow.from_dict(CHAIN, Backend(runner=runner))
+    assert workflow.run(worker=InProcessWorker(runner, named, concurrency), timeout=PATIENCE) == EXPECTED
+
+
+def test_what_fails_again_and_again_is_raised() -> None:
+    class Down(InProcessRunner):
+        def gather(self, workflow_execution_id: str) -> list[StepResult]:
+            raise StorageUnavailable("down")
+
+    with pytest.raises(StorageUnavailable, match="down"):
+        Workflow.from_dict(CHAIN, Backend(named, runner=Down())).run()
+
+
+def test_a_runner_that_cannot_forget_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Elephant(InProcessRunner):
+        def forget(self, *args: Any) -> None:
+            raise StorageUnavailable("never")
+
+    workflow = Workflow.from_dict(CHAIN, Backend(named, runner=Elephant()))
+    assert workflow.run() == EXPECTED
+    assert Workflow.resume(workflow.id, workflow.backend).result() == EXPECTED
+    assert "could not forget" in caplog.text
+
+
+def test_the_result_of_another_worker_is_settled_beside_a_slow_job(clock: Any) -> None:
+    class Shared(InProcessRunner):
+        shared = True
+
+    backend = Backend(runner=Shared())
+    definition = strict([{"op": "slow"}, {"op": "fast"}, {"op": "next", "depends_on": "fast"}])
+    workflow = Workflow.from_dict(definition, backend)
+
+    def execute(op: str, inputs: Any) -> Any:
+        if op == "slow":
+            backend.submit_result(workflow.id, "fast", {}, 0)
+            until(lambda: backend.load(workflow.id).steps["next"].status is StepStatus.IN_PROGRESS)
+        return {}
+
+    assert isinstance(workflow.run(worker=InProcessWorker(backend.runner, execute)), Complete)
+
+
+def test_a_failure_of_the_companion_is_attended_to_by_the_driver() -> None:
+    class Shared(InProcessRunner):
+        shared = True
+        companion_failed = threading.Event()
+
+        def gather(self, workflow_execution_id: str) -> list[StepResult]:
+            results = super().gather(workflow_execution_id)
+            if threading.current_thread().name == "runfox-companion" and not self.companion_failed.is_set():
+                self.companion_failed.set()
+                raise StorageUnavailable("lost with what it had")
+            return results
+
+    runner = Shared()
+
+    def execute(op: str, inputs: Any) -> Any:
+        if op == "b":
+            assert runner.companion_failed.wait(PATIENCE)
+        return {"n": op}
+
+    definition = strict([{"op": "a"}, {"op": "b"}])
+    result = Workflow.from_dict(definition, Backend(runner=runner)).run(worker=InProcessWorker(runner, execute))
+    assert isinstance(result, Complete)
+
+
+def test_always_due_is_no_reason_to_do_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shared(InProcessRunner):
+        shared = True
+
+    pauses: list[float] = []
+    monkeypatch.setattr(driver_module.time, "sleep", pauses.append)
+    backend = Backend(runner=Shared(), recover_after=0, poll_interval=0.5)
+    workflow = Workflow.from_dict({"steps": [{"op": "a"}]}, backend)
+    with pytest.raises(WaitTimeout):
+        workflow.run(timeout=0.01)
+    assert set(pauses) == {0.5}

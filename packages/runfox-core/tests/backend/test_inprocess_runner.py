@@ -261,13 +261,45 @@ def test_a_lease_can_be_renewed_for_another_time_longer_or_shorter(clock: Any) -
     assert ops(runner.list_pending_jobs()) == ["a", "b"]
 
 
-def test_a_renewal_for_another_time_does_not_change_the_leases_own_length(clock: Any) -> None:
+def test_a_leases_own_length_is_the_one_it_was_last_given(clock: Any) -> None:
     runner = a_runner(clock, a_job())
-    job = take_one(runner, lease_seconds=10)
-    runner.extend_lease(job, 100)
+    job = take_one(runner, lease_seconds=100)
+    runner.extend_lease(job, 10)
+    clock.now += 5
     runner.extend_lease(job)
-    clock.now += 10
+    clock.now += 9
+    assert ops(runner.list_pending_jobs()) == []
+    clock.now += 1
     assert ops(runner.list_pending_jobs()) == ["a"]
+
+
+def test_a_limit_below_zero_takes_nothing(clock: Any) -> None:
+    runner = a_runner(clock, a_job())
+    assert runner.take_pending_jobs(-1) == []
+
+
+def test_a_lease_has_no_negative_length(clock: Any) -> None:
+    runner = a_runner(clock, a_job())
+    with pytest.raises(ValueError, match="a lease of -1 s"):
+        runner.take_pending_jobs(lease_seconds=-1)
+
+
+def test_a_job_of_another_execution_is_refused(clock: Any) -> None:
+    runner = a_runner(clock)
+    with pytest.raises(ValueError, match="not of the execution 'w#other'"):
+        runner.dispatch("w#other", [a_job()])
+
+
+def test_a_finished_job_leaves_nothing_behind_however_long_its_lease(clock: Any) -> None:
+    runner = a_runner(clock)
+    for number in range(500):
+        key = f"w#{number}"
+        runner.dispatch(key, [DispatchJob(key, "a", {})])
+        runner.take_pending_jobs()
+        runner.submit_work_result(key, "a", {})
+        runner.forget(key)
+    assert len(runner._leases._ends) < 100
+    assert runner._leases._taken == {}
 
 
 def test_zero_seconds_give_the_job_back_at_once(clock: Any) -> None:

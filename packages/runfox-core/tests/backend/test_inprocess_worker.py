@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runfox.backend import inprocess_worker
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import MAX_DELIVERIES, InProcessWorker
 from runfox.errors import PayloadTooLarge, StorageUnavailable
@@ -88,11 +90,11 @@ def test_at_most_so_many_jobs_are_run() -> None:
     assert [job.op for job in runner.list_pending_jobs()] == ["c"]
 
 
-def test_it_stops_when_it_is_told_to_and_tells_of_every_further_job() -> None:
+def test_it_stops_when_it_is_told_to_and_tells_of_every_job() -> None:
     runner, events = a_runner("a", "b", "c"), []
     worker = InProcessWorker(runner, lambda op, inputs: events.append(op))
-    done = worker.work(until=lambda: len(events) >= 3, on_next=lambda: events.append("next"))
-    assert (done, events) == (2, ["a", "next", "b"])
+    done = worker.work(until=lambda: len(events) >= 3, on_job=lambda: events.append("job"))
+    assert (done, events) == (2, ["job", "a", "job", "b"])
 
 
 def test_only_its_queues_are_served() -> None:
@@ -326,12 +328,44 @@ def test_a_runner_that_does_not_say_how_long_its_leases_are_has_the_contracts() 
             del self.lease_seconds
 
         def take_pending_jobs(self, limit: Any = None, queues: Any = None, lease_seconds: Any = None) -> Any:
-            assert lease_seconds is None
-            return super().take_pending_jobs(limit, queues, 600)
+            assert lease_seconds == 600
+            return super().take_pending_jobs(limit, queues, lease_seconds)
 
     runner = Silent()
     runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
     assert InProcessWorker(runner, idle).work() == 1
+
+
+def test_what_the_runner_says_of_its_leases_is_asked_for_and_renewed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = InProcessRunner(lease_seconds=7)
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    watched: list[float] = []
+
+    def watch(_runner: Any, _job: DispatchJob, seconds: float) -> int:
+        watched.append(seconds)
+        return 0
+
+    monkeypatch.setattr(inprocess_worker.heartbeat, "watch", watch)
+    assert InProcessWorker(runner, idle).work() == 1
+    assert watched == [7]
+
+
+def test_an_exception_that_cannot_say_what_it_is_counts_by_its_name() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def execute(op: str, inputs: Any) -> Any:
+        raise Mute
+
+    runner = InProcessRunner()
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    logging.disable(logging.CRITICAL)
+    try:
+        InProcessWorker(runner, execute).work()
+    finally:
+        logging.disable(logging.NOTSET)
+    assert [result.output for result in runner.gather(KEY)] == [{"ok": False, "error": "Mute", "error_type": "Mute"}]
 
 
 # Threads

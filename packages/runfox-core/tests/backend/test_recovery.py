@@ -246,7 +246,7 @@ def test_a_sweep_attends_to_who_is_due_earliest_first(clock: Any, monkeypatch: p
         keys.append(create(backend))
         clock.now += 1
     seen: list[str] = []
-    monkeypatch.setattr(backend, "attend", seen.append)
+    monkeypatch.setattr(backend.engine, "attend", lambda key, only_if_due: seen.append(key))
     clock.now += 57
     assert sweep(backend) == 1
     clock.now += 100
@@ -316,6 +316,38 @@ def test_one_execution_that_fails_stops_no_other(clock: Any, caplog: pytest.LogC
     assert sweep(sweeper) == 1
     assert caplog.messages == [f"execution {store.broken} could not be attended to"]
     assert [job.workflow_execution_id for job in backend.pending_tasks()] == [other]
+
+
+def test_executions_that_fail_again_and_again_do_not_keep_the_others_waiting(clock: Any) -> None:
+    class Broken(InMemoryStore):
+        broken: frozenset[str] = frozenset()
+
+        def load(self, workflow_execution_id: str) -> WorkflowRecord:
+            if workflow_execution_id in self.broken:
+                raise StorageUnavailable("a bad block")
+            return super().load(workflow_execution_id)
+
+    store = Broken()
+    backend = a_backend(clock, store=store)
+    store.broken = frozenset(create(backend) for _ in range(5))
+    clock.now += 1
+    others = [create(backend) for _ in range(3)]
+    clock.now += 60
+    sweeper = a_backend(clock, store=store, runner=backend.runner)
+    assert sweep(sweeper, limit=2) == 2
+    assert [job.workflow_execution_id for job in backend.pending_tasks()] == others[:2]
+    assert sweep(sweeper, limit=2) == 1
+
+
+def test_of_several_sweeps_one_attends(clock: Any) -> None:
+    backend = a_backend(clock)
+    key = create(backend)
+    other = a_backend(clock, store=backend.store, runner=backend.runner)
+    clock.now += 60
+    backend.engine.attend(key, only_if_due=True)
+    version = backend.load(key).version
+    other.engine.attend(key, only_if_due=True)
+    assert backend.load(key).version == version
 
 
 def test_a_store_that_does_not_know_who_is_due_leaves_the_runners_word(clock: Any) -> None:

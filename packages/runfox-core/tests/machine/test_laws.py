@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from runfox import machine
 from runfox.definition import parse_dict
-from runfox.errors import ExpressionError, UnknownStep
+from runfox.errors import ExecutionEnded, ExpressionError, UnknownStep
 from runfox.machine import Decision, Snapshot
 from runfox.machine.steps import TRANSITIONS, IllegalTransition, StepEvent, claimed, reset
+from runfox.machine.transitions import retry_delay
 from runfox.plan import Plan
 from runfox.records import UNSET, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, Halt, Pending, Result, StepResult
@@ -763,3 +765,51 @@ def test_a_step_that_there_is_not_is_missing_and_not_an_error() -> None:
     path = {"var": {"cat": ["steps.", {"var": "input.name"}, ".output"]}}
     run = Execution({"op": "a", "input": {"x": path}}, inputs={"name": "nobody"})
     assert run.jobs() == {"a": {"x": None}}
+
+
+# Found by reading the law against the code
+
+
+def test_no_delay_stays_no_delay_however_often_it_is_doubled() -> None:
+    plan = Plan(parse_dict({"steps": [{"op": "a", "max_attempts": 5000}]})).steps["a"]
+    assert retry_delay(plan, 4000, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("timeout", "text"), [(5, "5 s"), (0.25, "0.25 s"), (1234567.5, "1234567.5 s"), (86400.25, "86400.25 s")]
+)
+def test_a_timeout_says_its_seconds_as_they_are(timeout: float, text: str) -> None:
+    run = Execution({"op": "a", "timeout": timeout})
+    run.advance()
+    run.later(timeout)
+    run.settle()
+    assert run.record.state["error"] == f"timed out after {text}"
+
+
+def test_an_input_that_is_no_json_names_its_expression() -> None:
+    run = Execution({"op": "a", "input": {"x": {"*": [1e308, 10]}}})
+    with pytest.raises(ExpressionError) as caught:
+        run.advance()
+    assert caught.value.expression == '{"*": [1e+308, 10]}'
+    assert caught.value.cause == "the value: inf is no JSON number"
+
+
+def test_steps_in_another_order_are_put_in_that_of_the_definition() -> None:
+    run = diamond()
+    shuffled = replace(run.record, steps=dict(reversed(run.record.steps.items())))
+    assert list(Snapshot(run.snapshot.plan, shuffled).record.steps) == ["a", "b", "c", "d", "aside"]
+
+
+def test_nothing_is_merged_into_what_has_ended() -> None:
+    run = Execution({"op": "a"})
+    run.commit(machine.halt(run.snapshot, None, now=T0))
+    with pytest.raises(ExecutionEnded):
+        machine.merge_state(run.snapshot, None, {"n": 1}, now=T0)
+
+
+def test_overdue_are_runs_and_not_retries() -> None:
+    run = Execution({"op": "a", "timeout": 5}, {"op": "b", "retry": {"max_attempts": 2, "delay": 1}})
+    run.advance()
+    run.result("b", {"ok": False})
+    assert not run.snapshot.overdue(add_seconds(T0, 4))
+    assert run.snapshot.overdue(add_seconds(T0, 5))

@@ -13,7 +13,7 @@ from typing import Self
 
 from runfox import machine
 from runfox.backend.commits import Commits, OnStateChange
-from runfox.backend.engine import Engine, as_results, host
+from runfox.backend.engine import Engine, as_results, checked, host
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import Executor, InProcessWorker
@@ -24,7 +24,7 @@ from runfox.jsonvalue import JSONValue, copy_json, copy_object, same_json
 from runfox.machine import Snapshot
 from runfox.plan import plans
 from runfox.protocols import Runner, Store, SupportsDelete, SupportsListing
-from runfox.records import ExecutionSummary, StepRecord, WorkflowRecord
+from runfox.records import ExecutionSummary, StepRecord, WorkflowRecord, defined_ops
 from runfox.results import DispatchJob, Halt, Pending, Result, StateChangeEvent, StepResult
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import Clock, add_seconds
@@ -76,10 +76,8 @@ class Backend:
 
     def close(self) -> None:
         """Close the store and the runner, where they can be closed."""
-        for part in (self.runner, self.store):
-            close = getattr(part, "close", None)
-            if close is not None:
-                close()
+        close(self.runner)
+        close(self.store)
 
     @property
     def worker(self) -> InProcessWorker | None:
@@ -144,7 +142,11 @@ class Backend:
 
     def load(self, workflow_execution_id: str) -> WorkflowRecord:
         """A copy of the record. Raises `WorkflowNotFound`."""
-        return self.store.load(workflow_execution_id)
+        record = self.store.load(workflow_execution_id)
+        if any(op not in record.steps for op in defined_ops(record.spec)):
+            untouched = {op: StepRecord(op=op) for op in defined_ops(record.spec)}
+            record.steps = {**untouched, **record.steps}
+        return record
 
     def write(self, record: WorkflowRecord) -> None:
         """Write a record whole, past the machine. Raises `WriteConflict`."""
@@ -195,7 +197,7 @@ class Backend:
 
         Raises `ExpressionError` and `UnknownStep`, and commits nothing then.
         """
-        result, now = StepResult(op, output, run_id), self.engine.now
+        result, now = checked(StepResult(op, output, run_id)), self.engine.now
         turn, applied = self.engine.commit(
             workflow_execution_id,
             lambda snapshot: machine.on_step_result(snapshot, result, now=now(), random=random.random()),
@@ -223,7 +225,7 @@ class Backend:
     def merge_workflow_state(
         self, workflow_execution_id: str, updates: Mapping[str, JSONValue], event: StateChangeEvent | None = None
     ) -> None:
-        """Put keys into the shared state, latest wins."""
+        """Put keys into the shared state, latest wins. Raises `ExecutionEnded`."""
         own, now = copy_object(updates, "the updates of the state"), self.engine.now
         op = None if event is None else event.op
         self.engine.turn(workflow_execution_id, lambda snapshot: machine.merge_state(snapshot, op, own, now=now()))
@@ -266,3 +268,10 @@ class Backend:
     def submit_result(self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None) -> None:
         """Bring a worker's result. Pass `DispatchJob.run_id` on: it keeps a late result from a run that is over."""
         self.runner.submit_work_result(workflow_execution_id, op, output, run_id)
+
+
+def close(part: Store | Runner) -> None:
+    """Close a store or a runner, if it is of a kind that is closed."""
+    method = getattr(part, "close", None)
+    if method is not None:
+        method()

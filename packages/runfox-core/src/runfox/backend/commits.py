@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
 from runfox.backend.snapshots import Snapshots
-from runfox.errors import ExpressionError, UnknownStep, WriteConflict
+from runfox.errors import ExecutionEnded, ExpressionError, UnknownStep, WriteConflict
 from runfox.jsonvalue import JSONObject, copy_object
 from runfox.machine import Decision, Merge, Snapshot
 from runfox.protocols import Store, SupportsPatch
@@ -71,7 +71,7 @@ class Commits:
         for pause in _pauses():
             try:
                 decision = decide(snapshot)
-            except (ExpressionError, UnknownStep):
+            except (ExecutionEnded, ExpressionError, UnknownStep):
                 if verified:
                     self._snapshots.put(snapshot)
                     raise

@@ -24,8 +24,10 @@ from runfox.times import seconds_between
 logger = logging.getLogger("runfox")
 
 _COMPANY_SECONDS = 0.005
+_FIRST_PAUSE = 0.001
 _LONGEST_WAIT = 0.1
 _REPAIRS = 5
+_REPAIR_PAUSE = 0.02
 
 
 class Driver:
@@ -36,62 +38,109 @@ class Driver:
         self._engine = backend.engine
         self._id = workflow_execution_id
         self._worker = worker
-        self._lock = threading.RLock()
-        self._turn: Turn | None = None
-        self._pause = 0.001
+        self._threads = worker if worker is not None and worker.concurrency > 1 else None
+        self._shared = bool(getattr(backend.runner, "shared", False))
+        self._lock = threading.Lock()
+        self._in_hand: list[StepResult] = []
+        self._pause = _FIRST_PAUSE
+        # What the driving thread and its companion tell each other.
+        self._job_since: float | None = None
         self._unsettled_since: float | None = None
-        self._companion = _Companion(self._settle_overdue)
+        self._ended = False
+        self._disturbed = False
+        self._companion = _Companion(self._settle_beside_a_job)
 
     def run(self, timeout: float | None = None) -> Complete | Halt:
-        """Drive to the end. Raises `WaitTimeout` when `timeout` seconds are over, and `NoWorker`."""
+        """Drive to the end. Raises `WaitTimeout` when `timeout` seconds are over, and `NoWorker`.
+
+        Where nobody can say whether a call took effect, the execution is attended to; whatever was in hand comes again
+        from the runner. What fails again and again is raised.
+        """
         ends_at = None if timeout is None else time.monotonic() + timeout
+        turn: Turn | None = None
+        failures = 0
         with self._working():
-            turn = self._repair()
-            while not isinstance(turn.answer, (Complete, Halt)):
+            while True:
+                try:
+                    turn = self._attend() if turn is None else self._bring_on(turn, ends_at)
+                    failures = 0
+                    if isinstance(turn.answer, (Complete, Halt)):
+                        return turn.answer
+                except Exception as error:
+                    failures += 1
+                    if not _unknown(error) or failures > _REPAIRS:
+                        raise
+                    logger.warning("a call for %s failed (%s): attending to it", self._id, type(error).__name__)
+                    time.sleep(_REPAIR_PAUSE * 2**failures)
+                    turn = None
                 if timeout is not None and ends_at is not None and time.monotonic() >= ends_at:
                     raise WaitTimeout(self._id, timeout)
-                turn = self._bring_on(turn, ends_at)
-            return turn.answer
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         """The worker's threads, where it has any, and the companion's end."""
-        threads = self._worker is not None and self._worker.concurrency > 1
-        if self._worker is not None and threads:
-            self._worker.start()
+        if self._threads is not None:
+            self._threads.start()
+        interrupted = False
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
-            if self._worker is not None and threads:
-                self._worker.release()
+            interrupted = True
             raise
         finally:
             self._companion.stop()
-            if self._worker is not None and threads:
-                self._worker.stop()
+            if self._threads is not None:
+                self._threads.stop()
+                if interrupted:
+                    self._threads.release()
+
+    def _attend(self) -> Turn:
+        with self._lock:
+            self._disturbed = False
+            turn, results = self._engine.repair(self._id)
+            self._in_hand = results or []
+            return turn if results is None else self._settle()
+
+    def _settle(self) -> Turn:
+        """One round with what is in hand. What the runner executed by itself meanwhile is in hand for the next."""
+        turn, self._in_hand = self._engine.round(self._id, self._in_hand)
+        return turn
 
     def _bring_on(self, turn: Turn, ends_at: float | None) -> Turn:
         """Execute, or wait for results; settle; attend where that is due."""
         executed = self._execute()
+        if self._disturbed:
+            return self._attend()
         with self._lock:
-            self._unsettled_since = None
-            results = self._engine.gather(self._id)
-            if not results and not executed:
-                if not self._wait(turn, ends_at):
-                    return self._repair()
-                results = self._engine.gather(self._id)
-            if results:
-                self._pause = 0.001
-            return self._settle(results)
+            self._in_hand += self._engine.gather(self._id)
+            if self._in_hand or executed:
+                self._pause = _FIRST_PAUSE
+                return self._settle()
+        if not self._wait(turn, ends_at):
+            return self._attend()
+        with self._lock:
+            self._in_hand += self._engine.gather(self._id)
+            return self._settle()
+
+    # Executing in the driving thread
 
     def _execute(self) -> int:
         """Run jobs in this thread until there are none, or a result has waited long enough. Returns how many."""
         if self._worker is None:
             return 0
-        if self._worker.concurrency > 1:
-            self._worker.kick()
+        if self._threads is not None:
+            self._threads.kick()
             return 0
-        return self._worker.work(until=self._company_is_over, on_next=self._companion.watch)
+        try:
+            return self._worker.work(on_job=self._begins, until=self._company_is_over)
+        finally:
+            self._job_since = self._unsettled_since = None
+
+    def _begins(self) -> None:
+        if self._shared or self._unsettled_since is not None:
+            # Results may be there or come in while this thread is busy.
+            self._companion.watch()
+        self._job_since = time.monotonic()
 
     def _company_is_over(self) -> bool:
         now = time.monotonic()
@@ -99,49 +148,20 @@ class Driver:
             self._unsettled_since = now
         return now - self._unsettled_since >= _COMPANY_SECONDS or self._ended
 
-    @property
-    def _ended(self) -> bool:
-        return self._turn is not None and self._turn.ended
-
-    def _settle_overdue(self) -> None:
-        """Called by the companion while the driving thread executes."""
-        since = self._unsettled_since
-        if since is None or time.monotonic() - since < _COMPANY_SECONDS:
+    def _settle_beside_a_job(self) -> None:
+        """Called by the companion, again and again: acts when the driving thread is kept by a job."""
+        since = self._job_since
+        if since is None or time.monotonic() - since < _COMPANY_SECONDS or self._disturbed:
             return
-        with self._lock:
-            results = self._engine.gather(self._id)
-            if results:
-                self._settle(results)
-
-    # Committing
-
-    def _settle(self, results: list[StepResult]) -> Turn:
-        return self._attempt(lambda: self._engine.carry(self._id, results))
-
-    def _repair(self) -> Turn:
-        with self._lock:
-            return self._attempt(lambda: self._engine.attend(self._id))
-
-    def _attempt(self, action: Callable[[], Turn]) -> Turn:
-        """Do it; where nobody knows whether it took effect, attend to the execution at once. Whatever was in hand
-        comes again from the runner.
-        """
-        failures = 0
-        while True:
-            try:
-                self._turn = action()
-                return self._turn
-            except Exception as error:
-                failures += 1
-                if not _unknown(error) or failures > _REPAIRS:
-                    raise
-                name = type(error).__name__
-                logger.warning("a commit of %s may not have taken effect (%s); attending", self._id, name)
-                time.sleep(self._pause)
-                action = self._attend
-
-    def _attend(self) -> Turn:
-        return self._engine.attend(self._id)
+        try:
+            with self._lock:
+                results = self._engine.gather(self._id)
+                if results:
+                    self._ended = self._engine.carry(self._id, results).ended
+        except Exception:
+            # The driving thread attends to it after its job; if the trouble lasts, it is raised there.
+            self._disturbed = True
+            logger.warning("results of %s could not be settled beside a running job", self._id, exc_info=True)
 
     # Waiting
 
@@ -151,6 +171,9 @@ class Driver:
             raise NoWorker(self._id)
         until_due = _LONGEST_WAIT if turn.wake_at is None else seconds_between(self._engine.now(), turn.wake_at)
         if until_due <= 0:
+            if self._backend.recover_after <= 0:
+                # It is always due; attending without a pause would be all that this machine does.
+                time.sleep(self._backend.poll_interval)
             return False
         seconds = min(until_due, _LONGEST_WAIT)
         if ends_at is not None:
@@ -164,10 +187,7 @@ class Driver:
         return True
 
     def _somebody_works(self) -> bool:
-        runner = self._backend.runner
-        if getattr(runner, "shared", False):
-            return True
-        return self._worker is not None and self._worker.runner is runner
+        return self._shared or (self._worker is not None and self._worker.runner is self._backend.runner)
 
 
 def _unknown(error: Exception) -> bool:
@@ -176,7 +196,7 @@ def _unknown(error: Exception) -> bool:
 
 
 class _Companion:
-    """A thread that calls `action` every few milliseconds, from the first `watch` until `stop`."""
+    """A thread that calls `action`, which raises nothing, every few milliseconds, from the first `watch` to `stop`."""
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
@@ -184,7 +204,7 @@ class _Companion:
         self._thread: threading.Thread | None = None
 
     def watch(self) -> None:
-        """The driving thread is about to run a job while a result waits."""
+        """Begin, if that has not been done."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="runfox-companion", daemon=True)
             self._thread.start()
@@ -197,8 +217,4 @@ class _Companion:
 
     def _run(self) -> None:
         while not self._stopped.wait(_COMPANY_SECONDS):
-            try:
-                self._action()
-            except Exception:
-                # The driving thread meets the same trouble after its job, and can raise it.
-                logger.warning("results could not be settled beside a running job", exc_info=True)
+            self._action()

@@ -28,6 +28,7 @@ logger = logging.getLogger("runfox")
 T = TypeVar("T")
 
 _FORGET_TOGETHER = 64
+_RETIRED_EXECUTIONS = 1_000
 _HOSTNAME = socket.gethostname()
 
 
@@ -90,55 +91,68 @@ class Engine:
         """Tell the runner what it need not keep: everything of an execution that has ended, else settled runs, many
         at a time. A crash before that leaves entries which the end of the execution clears.
         """
-        if ended:
-            with self._lock:
-                self._retired.pop(workflow_execution_id, None)
-            self._runner.forget(workflow_execution_id)
-        elif runs:
-            with self._lock:
-                collected = self._retired.setdefault(workflow_execution_id, [])
-                collected.extend(runs)
-                if len(collected) < self._forget_together:
-                    return
-                del self._retired[workflow_execution_id]
-            self._runner.forget(workflow_execution_id, collected)
+        with self._lock:
+            collected = self._retired.pop(workflow_execution_id, [])
+            collected.extend(runs)
+            if not ended and len(collected) < self._forget_together:
+                if collected:
+                    self._retired[workflow_execution_id] = collected
+                if len(self._retired) > _RETIRED_EXECUTIONS:
+                    # The one that was heard of last long ago may have ended elsewhere.
+                    del self._retired[next(iter(self._retired))]
+                return
+        try:
+            self._runner.forget(workflow_execution_id, None if ended else collected)
+        except Exception:
+            # Tidying up is no reason to hide what was committed; it comes again at the end, or when somebody looks.
+            logger.warning("the runner could not forget what it holds for %s", workflow_execution_id, exc_info=True)
 
     def start(self, workflow_execution_id: str) -> Turn:
         """Claim what can run and hand it to the runner."""
-        return self._hand_on(
-            workflow_execution_id,
-            self.turn(workflow_execution_id, lambda s: machine.advance(s, now=self.now(), host=host())),
-        )
+        turn = self.turn(workflow_execution_id, lambda s: machine.advance(s, now=self.now(), host=host()))
+        local = self._dispatch_of(workflow_execution_id, turn)
+        return self.carry(workflow_execution_id, local) if local else turn
 
     def carry(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
         """Settle results and hand what follows to the runner, until only others can bring the execution on."""
-        return self._hand_on(workflow_execution_id, self.settle(workflow_execution_id, results))
-
-    def _hand_on(self, workflow_execution_id: str, turn: Turn) -> Turn:
-        while isinstance(turn.answer, Dispatch):
-            results = self.dispatch(workflow_execution_id, turn.answer.jobs)
-            if not results:
-                break
-            turn = self.settle(workflow_execution_id, results)
+        turn, local = self.round(workflow_execution_id, results)
+        while local:
+            turn, local = self.round(workflow_execution_id, local)
         return turn
+
+    def round(self, workflow_execution_id: str, results: Sequence[StepResult]) -> tuple[Turn, list[StepResult]]:
+        """Settle results and hand what follows to the runner. Gives what the runner executed there and then."""
+        turn = self.settle(workflow_execution_id, results)
+        return turn, self._dispatch_of(workflow_execution_id, turn)
+
+    def _dispatch_of(self, workflow_execution_id: str, turn: Turn) -> list[StepResult]:
+        return self.dispatch(workflow_execution_id, turn.answer.jobs) if isinstance(turn.answer, Dispatch) else []
 
     # Settling
 
     def settle(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
         """Apply results, then overdue timeouts, then advance, in one commit; in several where the store finds the
         record too large, so that only the output that is too large suffers.
+
+        Before a run is called overdue, the results that have come in are gathered: they come first.
         """
+        in_hand = list(results)
+        gathered = False
 
         def decide(snapshot: Snapshot) -> Decision:
-            return machine.settle(snapshot, results, now=self.now(), random=random.random(), host=host())
+            nonlocal gathered
+            now = self.now()
+            if not gathered and snapshot.overdue(now):
+                gathered = True
+                in_hand.extend(self.gather(workflow_execution_id))
+            return machine.settle(snapshot, in_hand, now=now, random=random.random(), host=host())
 
         try:
             return self.turn(workflow_execution_id, decide)
         except RecordTooLarge as error:
-            if len(results) > 1:
-                turns = [self._hand_on(workflow_execution_id, self.settle(workflow_execution_id, [r])) for r in results]
-                return turns[-1]
-            return self._settle_too_large(workflow_execution_id, results, error)
+            if len(in_hand) > 1:
+                return [self.carry(workflow_execution_id, [result]) for result in in_hand][-1]
+            return self._settle_too_large(workflow_execution_id, in_hand, error)
 
     def _settle_too_large(
         self, workflow_execution_id: str, results: Sequence[StepResult], error: RecordTooLarge
@@ -173,34 +187,39 @@ class Engine:
 
     # Repair
 
-    def attend(self, workflow_execution_id: str) -> Turn:
+    def attend(self, workflow_execution_id: str, *, only_if_due: bool = False) -> Turn:
         """Put `wake_at` off, hand out again what is in progress, settle what has come in, dispatch what follows."""
+        turn, results = self.repair(workflow_execution_id, only_if_due=only_if_due)
+        return turn if results is None else self.carry(workflow_execution_id, results)
+
+    def repair(self, workflow_execution_id: str, *, only_if_due: bool = False) -> tuple[Turn, list[StepResult] | None]:
+        """The first part of `attend`. Gives the results that are to be settled next, None where that is not needed.
+
+        Whoever finds that `wake_at` was put off meanwhile, or with `only_if_due` is not over, leaves the work alone.
+        """
         first: str | None = None
         lost = False
 
         def decide(snapshot: Snapshot) -> Decision:
             nonlocal first, lost
-            wake_at = snapshot.record.wake_at
-            # Where somebody else has put it off meanwhile, the work is theirs.
-            lost = first is not None and wake_at is not None and wake_at > first
+            wake_at, now = snapshot.record.wake_at, self.now()
+            lost = wake_at is not None and ((first is not None and wake_at > first) or (only_if_due and wake_at > now))
             first = first or wake_at
             if lost:
                 return machine.look(snapshot)
-            return machine.attend(snapshot, now=self.now(), recover_after=self._recover_after, host=host())
+            return machine.attend(snapshot, now=now, recover_after=self._recover_after, host=host())
 
         try:
             turn, jobs = self.commit(workflow_execution_id, decide, Decision.running_jobs, fresh=True)
         except RecordTooLarge as error:
             # What was claimed does not fit, and never will.
-            return self._settle_too_large(workflow_execution_id, [], error)
+            return self._settle_too_large(workflow_execution_id, [], error), None
         if lost or turn.ended:
-            return turn
+            return turn, None
         results = [*self.dispatch(workflow_execution_id, jobs), *self.gather(workflow_execution_id)]
         claimed = len(turn.answer.jobs) if isinstance(turn.answer, Dispatch) else 0
-        if not results and len(jobs) == claimed:
-            return turn
-        # Without a result, too: one of the runs that were under way may be overdue.
-        return self.carry(workflow_execution_id, results)
+        # Without a result, too, one of the runs that were under way may be overdue.
+        return turn, results if results or len(jobs) > claimed else None
 
 
 def _turn(decision: Decision) -> Turn:
@@ -215,8 +234,16 @@ def _turn(decision: Decision) -> Turn:
 
 
 def as_results(results: Iterable[StepResult | tuple[str, JSONValue]]) -> list[StepResult]:
-    """Results as the engine takes them: plain ``(op, output)`` pairs have no run_id."""
-    return [result if isinstance(result, StepResult) else StepResult(*result) for result in results]
+    """Results as the engine takes them: plain ``(op, output)`` pairs have no run_id. Raises `TypeError`."""
+    return [checked(result if isinstance(result, StepResult) else StepResult(*result)) for result in results]
+
+
+def checked(result: StepResult) -> StepResult:
+    """The result itself. Raises `TypeError` for a run_id that is no integer: text from a queue's message, perhaps."""
+    run_id: object = result.run_id
+    if run_id is not None and not isinstance(run_id, int):
+        raise TypeError(f"the run_id of step {result.op!r} is {run_id!r}: pass on the integer that the job carries")
+    return result
 
 
 def host() -> str:

@@ -55,6 +55,8 @@ class InMemoryStore:
         """The record brought up to date. Raises `WorkflowNotFound`."""
         with self._lock:
             entry = self._entry(record.workflow_execution_id)
+            if entry.record.created_at != record.created_at:
+                return _copy_record(entry.record)  # another execution, made under the id of one that was deleted
             if entry.record.version == record.version:
                 return record
             missed = entry.changes_since(record.version)
@@ -76,6 +78,7 @@ class InMemoryStore:
         after: str | None = None,
     ) -> list[ExecutionSummary]:
         """Summaries, newest first. Raises `WorkflowNotFound` for an id in `after` that is not there."""
+        wanted = None if status is None else WorkflowStatus(status)
         with self._lock:
             records = [entry.record for entry in self._entries.values()]
             if after is not None and " " not in after:
@@ -83,7 +86,7 @@ class InMemoryStore:
             summaries = [
                 _summary(record)
                 for record in records
-                if (status is None or record.status is status)
+                if (wanted is None or record.status is wanted)
                 and (name is None or record.name == name)
                 and (since is None or record.created_at >= since)
             ]
@@ -107,7 +110,7 @@ class InMemoryStore:
                 for key, entry in self._entries.items()
                 if entry.record.wake_at is not None and entry.record.wake_at <= now
             )
-        return [key for _, key in passed[:limit]]
+        return [key for _, key in passed[: max(limit, 0)]]
 
     def _entry(self, workflow_execution_id: str) -> _Entry:
         try:

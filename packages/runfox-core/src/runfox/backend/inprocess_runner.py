@@ -7,7 +7,8 @@ import itertools
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runfox.jsonvalue import JSONValue, copy_json, copy_object
@@ -32,12 +33,15 @@ class InProcessRunner:
         self._numbers = itertools.count()
         # One entry for each step: only the newest run of a step is ever kept.
         self._entries: dict[str, dict[str, _Entry]] = {}
-        self._pending: dict[int, _Entry] = {}
+        self._pending = _Pending()
         self._leases = _Leases()
         self._results: dict[str, dict[int, _Entry]] = {}
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
-        """Enqueue jobs; nothing is executed here. Raises `InvalidJSON`."""
+        """Enqueue jobs; nothing is executed here. Raises `InvalidJSON`; `ValueError` for another execution's job."""
+        for job in jobs:
+            if job.workflow_execution_id != workflow_execution_id:
+                raise ValueError(f"the job {job.key!r} is not of the execution {workflow_execution_id!r}")
         own = [replace(job, inputs=copy_object(job.inputs, f"the inputs of step {job.op!r}")) for job in jobs]
         with self._changed:
             now = self._clock()
@@ -48,7 +52,7 @@ class InProcessRunner:
                     if entry is not None:
                         self._drop(entry)
                     entries[job.op] = entry = _Entry(next(self._numbers), job)
-                    self._pending[entry.number] = entry
+                    self._pending.add(entry)
                 elif entry.job.run_id == job.run_id and entry.result is not None:
                     self._offer(entry)
                 elif entry.job.run_id > job.run_id:
@@ -74,7 +78,7 @@ class InProcessRunner:
         """All pending jobs, oldest first."""
         with self._changed:
             self._reclaim(self._clock())
-            return [_handed_out(entry) for entry in self._pending.values()]
+            return [_handed_out(entry) for entry in self._pending.oldest(None)]
 
     def take_pending_jobs(
         self,
@@ -83,26 +87,27 @@ class InProcessRunner:
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
         """Pending jobs, oldest first, leased to the caller."""
-        length = self.lease_seconds if lease_seconds is None else lease_seconds
+        length = _seconds(self.lease_seconds if lease_seconds is None else lease_seconds)
+        most = None if limit is None else max(limit, 0)
         with self._changed:
             now = self._clock()
             self._reclaim(now)
-            wanted = (e for e in self._pending.values() if queues is None or e.job.queue in queues)
-            taken = list(itertools.islice(wanted, limit))
+            taken = list(itertools.islice(self._pending.oldest(queues), most))
             for entry in taken:
-                del self._pending[entry.number]
+                self._pending.remove(entry)
                 self._leases.grant(entry, now, length)
             return [_handed_out(entry) for entry in taken]
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         """Renew a lease, or give the job back with 0 seconds."""
+        length = None if seconds is None else _seconds(seconds)
         with self._changed:
             now = self._clock()
             self._reclaim(now)
             entry = self._entries.get(job.workflow_execution_id, {}).get(job.op)
             if entry is None or job.lease is None or entry.lease != job.lease:
                 return False
-            self._leases.renew(entry, now, entry.length if seconds is None else seconds)
+            self._leases.renew(entry, now, entry.length if length is None else length)
             self._reclaim(now)
             return True
 
@@ -156,8 +161,8 @@ class InProcessRunner:
 
     def _withdraw(self, entry: _Entry) -> None:
         """The run is neither pending nor taken any more."""
-        self._pending.pop(entry.number, None)
-        entry.lease = None
+        self._pending.remove(entry)
+        self._leases.end(entry)
 
     def _drop(self, entry: _Entry) -> None:
         self._withdraw(entry)
@@ -170,11 +175,10 @@ class InProcessRunner:
     def _reclaim(self, now: float) -> None:
         """Make the jobs of lapsed leases pending again, each at its old place."""
         lapsed = self._leases.lapsed(now)
+        for entry in lapsed:
+            self._withdraw(entry)
+            self._pending.put_back(entry)
         if lapsed:
-            for entry in lapsed:
-                self._withdraw(entry)
-                self._pending[entry.number] = entry
-            self._pending = dict(sorted(self._pending.items()))
             self._changed.notify_all()
 
 
@@ -211,39 +215,90 @@ class _Entry:
     length: float = 0.0
 
 
-class _Leases:
-    """Which entries are taken, and until when."""
+class _Pending:
+    """The entries that nobody has, by queue, each queue in the order of the numbers."""
 
     def __init__(self) -> None:
-        self._ends: list[tuple[float, int, str, _Entry]] = []
+        self._queues: dict[str | None, OrderedDict[int, _Entry]] = {}
+
+    def add(self, entry: _Entry) -> None:
+        """An entry with a number above all others."""
+        self._queues.setdefault(entry.job.queue, OrderedDict())[entry.number] = entry
+
+    def put_back(self, entry: _Entry) -> None:
+        """An entry that was removed, at its old place."""
+        queue = self._queues.setdefault(entry.job.queue, OrderedDict())
+        later = [number for number in queue if number > entry.number]
+        queue[entry.number] = entry
+        for number in later:
+            queue.move_to_end(number)
+
+    def remove(self, entry: _Entry) -> None:
+        """Take the entry out, if it is there."""
+        queue = self._queues.get(entry.job.queue)
+        if queue is not None:
+            queue.pop(entry.number, None)
+            if not queue:
+                del self._queues[entry.job.queue]
+
+    def oldest(self, queues: Collection[str | None] | None) -> Iterator[_Entry]:
+        """The entries of these queues, of all for None, oldest first. Costs what is read of it."""
+        names = self._queues if queues is None else [name for name in self._queues if name in queues]
+        return heapq.merge(*(self._queues[name].values() for name in names), key=lambda entry: entry.number)
+
+
+class _Leases:
+    """Which entries are taken, and until when. An entry that is taken no more may stay here until its time is over,
+    but for what it holds.
+    """
+
+    def __init__(self) -> None:
+        self._ends: list[tuple[float, int, str]] = []
+        self._taken: dict[str, _Entry] = {}
         self._latest = float("-inf")
 
     def grant(self, entry: _Entry, now: float, length: float) -> None:
         """A new lease for a pending entry."""
         entry.lease = secrets.token_hex(8)
         entry.delivery += 1
-        entry.length = length
+        self._taken[entry.lease] = entry
         self.renew(entry, now, length)
 
     def renew(self, entry: _Entry, now: float, length: float) -> None:
         """The living lease ends `length` seconds from now."""
         entry.touched = entry.leased_at = now
+        entry.length = length
         entry.leased_until = now + length
         self._latest = max(self._latest, now)
         assert entry.lease is not None
-        heapq.heappush(self._ends, (entry.leased_until, entry.number, entry.lease, entry))
+        heapq.heappush(self._ends, (entry.leased_until, entry.number, entry.lease))
+
+    def end(self, entry: _Entry) -> None:
+        """The entry is taken no more."""
+        if entry.lease is not None:
+            del self._taken[entry.lease]
+            entry.lease = None
+        if len(self._ends) > 2 * len(self._taken) + 64:
+            self._ends = [end for end in self._ends if end[2] in self._taken]
+            heapq.heapify(self._ends)
 
     def lapsed(self, now: float) -> list[_Entry]:
         """The entries whose lease is over. A lease that began after `now` is, too: the clock went back, and nobody
         can say any more how long it lasts.
         """
+        gone: dict[str, _Entry] = {}
         if now < self._latest:
             self._latest = now
-            self._ends = [(min(end, now if e.leased_at > now else end), n, lease, e) for end, n, lease, e in self._ends]
-            heapq.heapify(self._ends)
-        gone: dict[int, _Entry] = {}
+            gone = {lease: entry for lease, entry in self._taken.items() if entry.leased_at > now}
         while self._ends and self._ends[0][0] <= now:
-            _, _, lease, entry = heapq.heappop(self._ends)
-            if entry.lease == lease and (entry.leased_until <= now or entry.leased_at > now):
-                gone[entry.number] = entry
+            _, _, lease = heapq.heappop(self._ends)
+            entry = self._taken.get(lease)
+            if entry is not None and entry.leased_until <= now:
+                gone[lease] = entry
         return list(gone.values())
+
+
+def _seconds(seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError(f"a lease of {seconds!r} s: use 0 or more")
+    return seconds

@@ -31,7 +31,8 @@ class InProcessWorker:
     With `concurrency` 1 jobs run in the thread that calls `work`. With more, `start` begins that many threads, and
     each takes the next job when it has finished one. Leases are renewed while a job runs; what an interrupt
     (KeyboardInterrupt, SystemExit) stops is given back. `queues` are those it serves, None for all.
-    `lease_seconds` is asked for with every take, None for the runner's own.
+    `lease_seconds` is asked for with every take; where it is None, what the runner has as an attribute of that name,
+    else 600.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class InProcessWorker:
         self.concurrency = concurrency
         self._executor = executor
         self._queues = queues
-        self._lease_seconds = lease_seconds
+        self._lease_seconds: float = getattr(runner, "lease_seconds", 600.0) if lease_seconds is None else lease_seconds
         self._max_deliveries = max_deliveries
         self._changed = threading.Condition()
         # By job and not by run: where a lease lapsed, two threads may have the same run.
@@ -62,19 +63,19 @@ class InProcessWorker:
         self,
         limit: int | None = None,
         *,
+        on_job: Callable[[], None] | None = None,
         until: Callable[[], bool] | None = None,
-        on_next: Callable[[], None] | None = None,
     ) -> int:
         """Run pending jobs in this thread, one after another, until there is none, `limit` were run, or `until()` is
-        true after one of them. `on_next()` is called before each one but the first. Returns how many were run.
+        true after one of them. `on_job()` is called before each. Returns how many were run.
         """
         count = 0
         while limit is None or count < limit:
             job = self._take()
             if job is None:
                 break
-            if count and on_next is not None:
-                on_next()
+            if on_job is not None:
+                on_job()
             self._run(job)
             count += 1
             if until is not None and until():
@@ -156,7 +157,7 @@ class InProcessWorker:
             self._running[id(job)] = job
             if self._users <= 0:
                 self._changed.notify_all()
-        handle = heartbeat.watch(self.runner, job, self._lease_length())
+        handle = heartbeat.watch(self.runner, job, self._lease_seconds)
         try:
             self._submit(job, self._execute(job))
         except BaseException:
@@ -174,11 +175,6 @@ class InProcessWorker:
         except Exception:
             # It comes back when its lease lapses. What made us give it back is the better error to raise.
             logger.warning("the job of step %r could not be given back", job.op, exc_info=True)
-
-    def _lease_length(self) -> float:
-        if self._lease_seconds is not None:
-            return self._lease_seconds
-        return float(getattr(self.runner, "lease_seconds", 600.0))
 
     def _execute(self, job: DispatchJob) -> JSONValue:
         if job.delivery > self._max_deliveries:

@@ -24,14 +24,28 @@ def sweep(backend: Backend, limit: int = 100) -> int:
         logger.warning("sweep() does nothing: the store is shared, but the runner lives in this process only")
         return 0
     now = backend.engine.now()
-    due = backend.store.due(now, limit) if isinstance(backend.store, SupportsWake) else []
     held = backend.runner.held(add_seconds(now, -backend.recover_after))[:limit]
-    return sum(_attended(backend, key) for key in dict.fromkeys([*due, *held]))
+    attended = {key: _attended(backend, key, only_if_due=False) for key in held}
+    if isinstance(backend.store, SupportsWake):
+        _attend_due(backend, backend.store, now, limit, attended)
+    return sum(attended.values())
 
 
-def _attended(backend: Backend, workflow_execution_id: str) -> bool:
+def _attend_due(backend: Backend, store: SupportsWake, now: str, limit: int, attended: dict[str, bool]) -> None:
+    """Attend to the first `limit` that are due, not counting those that fail: they stay due, and first."""
+    left = limit
+    while left > 0:
+        new = [key for key in store.due(now, limit + len(attended)) if key not in attended][:left]
+        if not new:
+            return
+        for key in new:
+            attended[key] = _attended(backend, key, only_if_due=True)
+            left -= attended[key]
+
+
+def _attended(backend: Backend, workflow_execution_id: str, *, only_if_due: bool) -> bool:
     try:
-        backend.attend(workflow_execution_id)
+        backend.engine.attend(workflow_execution_id, only_if_due=only_if_due)
     except WorkflowNotFound:
         # Another store may share the runner, so its entries are not ours to forget.
         return False

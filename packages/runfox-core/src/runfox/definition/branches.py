@@ -78,9 +78,18 @@ def _reset(action: JSONObject, path: Path, report: Report) -> ResetSteps | None:
         report.add((*path, "set"), "no step is named: write one, as in 'steps.X.status'")
         return None
     named = list(targets(given, (*path, "set")))
-    read = [fields.check_op(op, place, report) for place, op in named]
+    read = [_target(op, place, report) for place, op in named]
     ops = tuple(dict.fromkeys(op for op in read if op is not None))
     return ResetSteps(ops) if len(ops) == len(read) or all(read) else None
+
+
+def _target(target: JSONValue, path: Path, report: Report) -> str | None:
+    if isinstance(target, str) and target.startswith(_PREFIX):
+        # Not of the form that `targets` takes apart.
+        op = target.removeprefix(_PREFIX).partition(".")[0]
+        report.add(path, f"{shortened(target)!r} names no status: write {_PREFIX + op + _SUFFIX!r}, or {op!r}")
+        return None
+    return fields.check_op(target, path, report)
 
 
 def targets(given: JSONValue, path: Path) -> Iterator[tuple[Path, JSONValue]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Collection
 
 from runfox.definition.source import Found, Path, shortened
@@ -14,6 +15,8 @@ from runfox.jsonvalue import JSONObject, JSONValue
 
 MAX_SECONDS = 3_153_600_000
 """The longest time that a definition can name: a hundred years, which every clock and calendar can add."""
+
+MAX_NUMBER = sys.float_info.max
 
 MAX_OP_LENGTH = 255
 
@@ -95,7 +98,7 @@ def number(
     report: Report,
     *,
     low: float,
-    high: float | None = None,
+    high: float = MAX_NUMBER,
     above: bool = False,
 ) -> float | None:
     """The number under `key`, if there is one: from `low` (or `above` it) to `high`."""
@@ -105,9 +108,9 @@ def number(
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         wanted("a number", value, (*path, key), report)
         return None
-    if value < low or (above and value == low) or (high is not None and value > high):
+    if value < low or (above and value == low) or value > high:
         lower = f"more than {low}" if above else f"at least {low}"
-        upper = "" if high is None else f" and at most {high}"
+        upper = "" if high == MAX_NUMBER and value <= high else f" and at most {high}"
         report.add((*path, key), f"{key!r} is out of range: write a number that is {lower}{upper}")
         return None
     return float(value)

@@ -48,14 +48,14 @@ def _retry(owner: JSONObject, path: Path, base: Retry, report: Report) -> Retry:
         message = "'max_attempts' is short for 'retry.max_attempts', and both are there: keep one"
         report.add((*path, "max_attempts"), message, at_key=True)
 
-    def number(key: str, default: float, low: float, high: float | None) -> float:
+    def number(key: str, default: float, low: float, high: float) -> float:
         value = fields.number(given, key, below, report, low=low, high=high)
         return default if value is None else value
 
     return Retry(
         max_attempts=shorthand or attempts or base.max_attempts,
         delay=number("delay", base.delay, 0, MAX_SECONDS),
-        backoff=number("backoff", base.backoff, 0, None),
+        backoff=number("backoff", base.backoff, 0, fields.MAX_NUMBER),
         max_delay=number("max_delay", base.max_delay, 0, MAX_SECONDS),
         jitter=number("jitter", base.jitter, 0, 1),
         when=given.get("when", base.when),

@@ -4,10 +4,17 @@ A value is resolved by structure. A mapping with exactly one key that names an o
 mapping and every list is resolved element by element; everything else is itself. ``{"literal": V}`` is V untouched.
 
 ``var`` is resolved here. Every other operator is json-logic-path's, with these differences, which are the public
-JsonLogic meaning: ``if``, ``?:``, ``and`` and ``or`` evaluate only what they need; ``map``, ``filter`` and ``reduce``
-see falsy items as they are; null equals nothing but null in ``==`` and ``!=``; ``%`` takes numbers only; ``log`` logs
-nothing. json-logic-path (and JSONPath below it) is imported in `library` and nowhere else, and only when a definition
-asks for more than ``var`` and ``literal``.
+JsonLogic meaning:
+
+- ``if``, ``?:``, ``and`` and ``or`` evaluate only what they need;
+- ``map``, ``filter`` and ``reduce`` see falsy items as they are;
+- in ``==`` and ``!=`` null equals nothing but null;
+- ``cat`` writes null as nothing and booleans as JSON has them;
+- ``%`` takes numbers only;
+- ``log`` logs nothing.
+
+json-logic-path (and JSONPath below it) is imported in `library` and nowhere else, and only when a definition asks for
+more than ``var`` and ``literal``.
 """
 
 from runfox.expressions.compiled import Compiled

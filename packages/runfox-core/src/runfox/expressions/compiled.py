@@ -7,19 +7,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from runfox.errors import ExpressionError
+from runfox.errors import ExpressionError, InvalidJSON
 from runfox.expressions.context import MISSING, Context, DataContext, Evaluate, descend
 from runfox.expressions.library import json_path, library
 from runfox.expressions.syntax import SCOPED, arguments_of, is_expression
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONObject, JSONValue, copy_json
 
 
 class Compiled:
     """A value with its expressions compiled. `resolve` gives it for a context; what it gives may share data with it."""
 
-    __slots__ = ("_evaluate", "_op", "_place")
+    __slots__ = ("_evaluate", "_op", "_place", "_value")
 
     def __init__(self, value: JSONValue, op: str | None, place: str) -> None:
+        self._value = value
         self._op = op
         self._place = place
         self._evaluate = _compile(value, functools.partial(_located, op, place))
@@ -27,6 +28,15 @@ class Compiled:
     def resolve(self, context: Context) -> JSONValue:
         """The value in `context`. Raises `ExpressionError`."""
         return self._evaluate(context)
+
+    def isolated(self, context: Context) -> JSONValue:
+        """The value in `context`, sharing nothing with it. Raises `ExpressionError`, also where it is not JSON (an
+        infinite number).
+        """
+        try:
+            return copy_json(self._evaluate(context), "the value")
+        except InvalidJSON as error:
+            raise _failure(self._op, self._place, self._value, str(error)) from error
 
 
 _Locate: TypeAlias = Callable[[JSONValue, Evaluate], Evaluate]
@@ -41,10 +51,13 @@ def _located(op: str | None, place: str, expression: JSONValue, evaluate: Evalua
         except ExpressionError:
             raise
         except Exception as error:  # whatever an operator raises is the author's to see
-            text = json.dumps(expression)
-            raise ExpressionError(op, place, _shortened(text), _shortened(_cause(error))) from error
+            raise _failure(op, place, expression, _cause(error)) from error
 
     return located
+
+
+def _failure(op: str | None, place: str, expression: JSONValue, cause: str) -> ExpressionError:
+    return ExpressionError(op, place, _shortened(json.dumps(expression)), _shortened(cause))
 
 
 def _cause(error: Exception) -> str:
@@ -229,4 +242,15 @@ def _unequal(one: JSONValue, other: JSONValue) -> JSONValue:
     return not _equal(one, other)
 
 
-_OWN: Mapping[str, Callable[..., JSONValue]] = {"==": _equal, "!=": _unequal, "%": _remainder, "log": _same}
+def _joined(*parts: JSONValue) -> JSONValue:
+    plain = ["" if part is None else str(part).lower() if isinstance(part, bool) else part for part in parts]
+    return library().operations["cat"](*plain)
+
+
+_OWN: Mapping[str, Callable[..., JSONValue]] = {
+    "==": _equal,
+    "!=": _unequal,
+    "%": _remainder,
+    "cat": _joined,
+    "log": _same,
+}

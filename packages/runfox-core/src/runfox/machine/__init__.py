@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runfox.errors import ExpressionError
+from runfox.errors import ExecutionEnded, ExpressionError
 from runfox.jsonvalue import JSONObject, JSONValue
 from runfox.machine import transitions
 from runfox.machine.draft import Draft, Merge
@@ -151,7 +151,9 @@ def halt(snapshot: Snapshot, result: JSONValue, *, now: str) -> Decision:
 
 
 def merge_state(snapshot: Snapshot, op: str | None, updates: JSONObject, *, now: str) -> Decision:
-    """Put keys into the shared state, on behalf of step `op` or of nobody."""
+    """Put keys into the shared state, on behalf of step `op` or of nobody. Raises `ExecutionEnded`."""
+    if snapshot.record.status.ended:
+        raise ExecutionEnded(snapshot.record.workflow_execution_id)
     draft = Draft(snapshot, now)
     draft.merge(op, updates)
     return Decision(draft)
@@ -160,9 +162,9 @@ def merge_state(snapshot: Snapshot, op: str | None, updates: JSONObject, *, now:
 def follow(snapshot: Snapshot, record: WorkflowRecord) -> None:
     """Bring a snapshot to a later record of its execution that shares with the old one what did not change."""
     draft = Draft(snapshot, record.updated_at)
-    before = snapshot.record.steps
-    for op in snapshot.plan.steps:
-        step = record.steps.setdefault(op, StepRecord(op=op))
-        if step is not before[op]:
-            draft.put(step)
+    steps = record.steps
+    for op, was in snapshot.record.steps.items():
+        step = steps.get(op)
+        if step is not was:
+            draft.put(steps.setdefault(op, StepRecord(op=op)))
     snapshot.replace(draft, record)

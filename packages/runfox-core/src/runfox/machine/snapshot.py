@@ -31,7 +31,7 @@ class Snapshot:
     def __init__(self, plan: Plan, record: WorkflowRecord) -> None:
         self.plan = plan
         self.record = record
-        if len(record.steps) != len(plan.steps):
+        if list(record.steps) != list(plan.steps):
             record.steps = {op: record.steps.get(op) or StepRecord(op=op) for op in plan.steps}
         steps = record.steps
         done = {op for op, step in steps.items() if step.status is StepStatus.COMPLETE}
@@ -87,6 +87,10 @@ class Snapshot:
     def next_timer_after(self, now: str) -> str | None:
         """As `next_timer`, without those that went off by `now`."""
         return min((timer[0] for timer in self._timers if timer[0] > now and self._lives(*timer)), default=None)
+
+    def overdue(self, now: str) -> bool:
+        """True if a run's timeout has passed."""
+        return any(step.status is StepStatus.IN_PROGRESS for step in self.due(now))
 
     def due(self, now: str) -> Iterator[StepRecord]:
         """The steps whose timer went off by `now`, earliest first."""

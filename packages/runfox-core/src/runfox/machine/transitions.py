@@ -15,7 +15,7 @@ from runfox.machine import steps as step_states
 from runfox.machine.context import DraftContext
 from runfox.machine.draft import Draft
 from runfox.machine.steps import StepEvent
-from runfox.plan import BranchPlan, StepPlan, isolated
+from runfox.plan import BranchPlan, StepPlan
 from runfox.records import StepRecord
 from runfox.results import DispatchJob, StepResult
 from runfox.status import StepStatus, WorkflowStatus
@@ -42,7 +42,12 @@ def as_output(output: JSONValue, op: str) -> JSONObject:
 
 def error_output(error: Exception) -> JSONObject:
     """The error result that stands for an exception."""
-    return {"ok": False, "error": str(error) or type(error).__name__, "error_type": type(error).__name__}
+    name = type(error).__name__
+    try:
+        message = str(error) or name
+    except Exception:  # noqa: BLE001  # somebody else's class: whatever its __str__ raises, the run failed
+        message = name
+    return {"ok": False, "error": message, "error_type": name}
 
 
 def apply_result(draft: Draft, result: StepResult, random: float) -> StepRecord | None:
@@ -100,7 +105,7 @@ def retry_delay(plan: StepPlan, attempt: int, random: float) -> float:
     try:
         delay = min(retry.max_delay, retry.delay * retry.backoff**attempt)
     except OverflowError:
-        delay = retry.max_delay
+        delay = retry.max_delay if retry.delay else 0.0
     return delay * (1.0 - retry.jitter * random)
 
 
@@ -110,7 +115,7 @@ def _branch(draft: Draft, step: StepRecord, output: JSONObject, branch: BranchPl
             draft.put(step_states.settled(step, StepEvent.FINISH, output=output, now=draft.now))
         case HaltWorkflow():
             assert branch.result is not None
-            outcome = isolated(branch.result.resolve(context), step.op, f"{branch.place}.result")
+            outcome = branch.result.isolated(context)
             draft.put(step_states.settled(step, StepEvent.HALT, output=output, now=draft.now))
             draft.end(WorkflowStatus.HALTED, outcome)
         case ResetSteps(targets=targets):
@@ -146,7 +151,9 @@ def expire(draft: Draft, random: float) -> None:
         if step.status is not StepStatus.IN_PROGRESS or present is not step:
             continue
         timeout = draft.base.plan.steps[step.op].timeout
-        output: JSONObject = {"ok": False, "error": f"timed out after {timeout:g} s", "timeout": True}
+        assert timeout is not None
+        seconds = int(timeout) if timeout.is_integer() else timeout
+        output: JSONObject = {"ok": False, "error": f"timed out after {seconds} s", "timeout": True}
         apply_result(draft, StepResult(step.op, output, step.run_id), spread(random, number))
 
 
