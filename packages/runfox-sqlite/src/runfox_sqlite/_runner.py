@@ -48,7 +48,7 @@ class SqliteRunner(DatabaseUser):
         lease_seconds: float = 600.0,
         clock: Clock = time.time,
     ) -> None:
-        self._lease_seconds = _seconds(lease_seconds)
+        self.lease_seconds = _seconds(lease_seconds)
         super().__init__(path, synchronous, busy_timeout, clock, lease_seconds=lease_seconds)
 
     # Drivers: dispatch, gather, wait, forget
@@ -148,7 +148,7 @@ class SqliteRunner(DatabaseUser):
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
         """Jobs that are the caller's for `lease_seconds`, oldest first."""
-        seconds = self._lease_seconds if lease_seconds is None else _seconds(lease_seconds)
+        seconds = self.lease_seconds if lease_seconds is None else _seconds(lease_seconds)
         most = _EVERYTHING if limit is None else max(limit, 0)
         wanted = None if queues is None else {queue if queue is None else pack(queue) for queue in queues}
         if most == 0 or wanted == set() or not self._is_takeable(wanted):
