@@ -341,7 +341,7 @@ def test_a_pickled_store_opens_the_same_file(file: str) -> None:
         with pickle.loads(pickle.dumps(store)) as copy:
             assert copy.load("w#e").version == 1
         with pickle.loads(pickle.dumps(runner)) as second:
-            assert second._lease_seconds == 5
+            assert second.lease_seconds == 5
     with SqliteStore(":memory:") as memory, pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(memory)
 

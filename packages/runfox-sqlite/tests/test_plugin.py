@@ -43,7 +43,7 @@ def test_three_slashes_are_relative_and_four_absolute(tmp_path: Path, monkeypatc
 def test_options_come_from_the_url_and_from_the_call(file: str) -> None:
     url = f"sqlite:///{file}?synchronous=NORMAL&busy_timeout=5&lease_seconds=30"
     with plugin.open_runner(url, lease_seconds=7.0, clock=lambda: 0.0) as runner, plugin.open_store(url) as store:
-        assert runner._lease_seconds == 7.0
+        assert runner.lease_seconds == 7.0
         assert runner._database is store._database
         assert store._database.query("PRAGMA synchronous") == [(1,)]
 
