@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runfox import Workflow
-from runfox.backend import Backend, InMemoryStore, InProcessRunner, InProcessWorker
+from runfox.backend import Backend, InMemoryStore, InProcessRunner, InProcessWorker, inprocess_worker
 from runfox.backend import commits as commits_module
 from runfox.backend import driver as driver_module
 from runfox.errors import NoWorker, PayloadTooLarge, StorageUnavailable, WaitTimeout, WriteConflict
@@ -807,3 +807,51 @@ def test_always_due_is_no_reason_to_do_nothing_else(monkeypatch: pytest.MonkeyPa
     with pytest.raises(WaitTimeout):
         workflow.run(timeout=0.01)
     assert set(pauses) == {0.5}
+
+
+def test_a_result_that_somebody_gathered_and_never_settled_comes_before_a_timeout(clock: Any) -> None:
+    backend = Backend(runner=InProcessRunner(clock=clock), clock=clock)
+    workflow = Workflow.from_dict({"steps": [{"op": "a", "timeout": 5}]}, backend)
+    workflow.start()
+    backend.submit_result(workflow.id, "a", {"done": 1}, 0)
+    assert len(backend.gather(workflow.id)) == 1  # by a driver that ends here
+    clock.now += 5
+    assert workflow.settle([]) == Complete({})
+    assert backend.load(workflow.id).steps["a"].output == {"done": 1}
+
+
+def test_what_still_runs_when_a_backend_is_closed_is_given_back() -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def execute(op: str, inputs: Any) -> Any:
+        if op == "slow":
+            begun.set()
+            free.wait(PATIENCE)
+        else:
+            assert begun.wait(PATIENCE)
+        return {}
+
+    runner = InProcessRunner()
+    try:
+        with Backend(runner=runner) as backend:
+            Workflow.from_dict({"steps": [{"op": "slow"}]}, backend).start()
+            workflow = Workflow.from_dict(strict([{"op": "fast"}]), backend)
+            assert isinstance(workflow.run(worker=InProcessWorker(runner, execute, concurrency=2)), Complete)
+            assert runner.list_pending_jobs() == []
+        assert [job.op for job in runner.list_pending_jobs()] == ["slow"]
+    finally:
+        free.set()
+
+
+def test_what_still_runs_when_the_process_ends_is_given_back() -> None:
+    released: list[object] = []
+
+    class Worker(InProcessWorker):
+        def release(self) -> None:
+            released.append(self)
+
+    runner = InProcessRunner()
+    worker = Worker(runner, named, concurrency=2)
+    Workflow.from_dict(CHAIN, Backend(runner=runner)).run(worker=worker)
+    inprocess_worker._leave()
+    assert worker in released

@@ -184,7 +184,7 @@ def test_the_thread_does_not_keep_a_process_alive(beat: Heartbeat, times: Times,
 
 FORK = """
 import os, sys, threading
-from runfox.backend.heartbeat import heartbeat
+from runfox.backend.heartbeat import heartbeats
 from runfox import DispatchJob, InProcessRunner
 
 class Runner(InProcessRunner):
@@ -194,11 +194,12 @@ class Runner(InProcessRunner):
         return super().extend_lease(job, seconds)
 
 job = DispatchJob("w#e", "a", {}, lease="token")
-heartbeat.watch(Runner(), job, 600.0)
-with heartbeat._changed:                # held in the parent at the fork, by a thread that the child does not have
+runner = Runner()
+heartbeats.of(runner).watch(runner, job, 600.0)
+with heartbeats._lock, heartbeats.of(runner)._lock:  # held at the fork, by a thread that the child does not have
     child = os.fork()
 if child == 0:
-    heartbeat.watch(Runner(), job, 0.01)
+    heartbeats.of(runner).watch(runner, job, 0.01)
     os._exit(0 if Runner.renewed.wait(60) else 1)
 _, status = os.waitpid(child, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
@@ -210,3 +211,38 @@ def test_leases_are_renewed_in_a_forked_child() -> None:
     # Python 3.12 warns of any fork beside a thread, which is just what is tried here.
     done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], check=False)
     assert done.returncode == 0
+
+
+def test_each_runner_has_a_heartbeat_of_its_own_and_those_that_have_stopped_go() -> None:
+    hearts = module.Heartbeats()
+    one, two = InProcessRunner(), InProcessRunner()
+    assert hearts.of(one) is hearts.of(one)
+    assert hearts.of(one) is not hearts.of(two)
+    assert len(hearts._beats) == 1, "the first one had no thread, and went"
+
+
+def test_a_runner_that_keeps_a_renewal_waiting_does_not_stop_the_leases_of_another() -> None:
+    blocked, free = threading.Event(), threading.Event()
+
+    class Slow(InProcessRunner):
+        def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
+            blocked.set()
+            return free.wait(PATIENCE)
+
+    class Quick(InProcessRunner):
+        renewed = threading.Event()
+
+        def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
+            self.renewed.set()
+            return True
+
+    slow, quick = Slow(), Quick()
+    handles = [(slow, module.heartbeats.of(slow).watch(slow, a_job(), 0.01))]
+    assert blocked.wait(PATIENCE)
+    handles.append((quick, module.heartbeats.of(quick).watch(quick, a_job(), 0.01)))
+    try:
+        assert Quick.renewed.wait(PATIENCE)
+    finally:
+        free.set()
+        for runner, handle in handles:
+            module.heartbeats.of(runner).release(handle)

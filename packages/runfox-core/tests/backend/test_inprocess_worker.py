@@ -345,7 +345,7 @@ def test_what_the_runner_says_of_its_leases_is_asked_for_and_renewed_by(monkeypa
         watched.append(seconds)
         return 0
 
-    monkeypatch.setattr(inprocess_worker.heartbeat, "watch", watch)
+    monkeypatch.setattr(inprocess_worker.heartbeats.of(runner), "watch", watch)
     assert InProcessWorker(runner, idle).work() == 1
     assert watched == [7]
 

@@ -400,3 +400,16 @@ def test_a_stale_result_in_the_runner_changes_nothing(clock: Any) -> None:
     backend.settle(key, [StepResult("a", {"late": True}, 0)])
     assert backend.load(key).state == {"ok": False}
     assert backend.load(key).steps["a"].run_id == 1
+
+
+def test_a_sweep_clears_what_the_runner_holds_of_runs_that_are_over(clock: Any) -> None:
+    backend = a_backend(clock)
+    key = create(backend, {"steps": [{"op": "a"}, {"op": "b", "max_attempts": 2}, {"op": "c"}]})
+    backend.attend(key)
+    backend.settle(key, [StepResult("a", {}, 0), StepResult("b", {"ok": False}, 0)])
+    # A driver that was slow, or died before it could say that these are over.
+    backend.runner.dispatch(key, [DispatchJob(key, "a", {}), DispatchJob(key, "b", {}), DispatchJob(key, "c", {})])
+    clock.now += 61
+    assert sweep(backend) == 1
+    assert {(job.op, job.run_id) for job in backend.pending_tasks()} == {("b", 1), ("c", 0)}
+    assert sweep(backend) == 0

@@ -9,6 +9,8 @@ The rules it keeps:
 - Work is a function that is handed a cursor. It runs inside a transaction, may run again from the start where another
   connection was in the way, and is rolled back whole when it raises.
 - Nothing of SQLite is open across a fork (see `_sharing`).
+- An interrupt (KeyboardInterrupt) may come between any two instructions, and leaves no lock held. Hence locks of C in
+  `with` statements, and not conditions, whose methods can be interrupted half-way.
 """
 
 from __future__ import annotations
@@ -119,9 +121,11 @@ class Database:
         self._reset_locks()
 
     def _reset_locks(self) -> None:
-        self._writers = threading.Lock()
-        self._gate = threading.Condition()
-        self._in_use = 0
+        # Reentrant, because these know their owner: to release one that was not acquired is an error.
+        self._writers = threading.RLock()
+        self._mutex = threading.RLock()
+        self._gate = threading.Condition(self._mutex)
+        self._in_use: set[int] = set()
         self._paused = False
         self.submitted.reset()
 
@@ -145,17 +149,22 @@ class Database:
         if self._memory and self._process != os.getpid():
             raise StorageUnavailable("a :memory: database belongs to the process that opened it: use a file")
         writers = self._writers
-        if not writers.acquire(timeout=self._busy_timeout):
-            raise locked(self.path, self._busy_timeout)
         try:
+            if not writers.acquire(timeout=self._busy_timeout):
+                raise locked(self.path, self._busy_timeout)
             return self._borrow(begin, work)
         finally:
-            writers.release()
+            try:  # noqa: SIM105  # contextlib.suppress can be interrupted before it begins
+                writers.release()
+            except RuntimeError:
+                pass  # it was not acquired
 
     def _borrow(self, begin: str | None, work: Work[Result]) -> Result:
-        connection = self._check_out()
+        connection = None
         sound = False
+        thread = threading.get_ident()
         try:
+            connection = self._check_out(thread)
             result = self._transact(connection, begin, work)
             sound = True
             return result
@@ -167,7 +176,7 @@ class Database:
             sound = True
             raise
         finally:
-            self._check_in(connection, sound or self._memory)
+            self._check_in(thread, connection, sound or self._memory)
 
     def _transact(self, connection: _Connection, begin: str | None, work: Work[Result]) -> Result:
         cursor = connection.cursor
@@ -191,20 +200,25 @@ class Database:
 
     def open(self) -> None:
         """Make sure that the file can be opened and has the present schema."""
-        self._check_in(self._check_out(), True)
+        thread = threading.get_ident()
+        connection = None
+        try:
+            connection = self._check_out(thread)
+        finally:
+            self._check_in(thread, connection, True)
         if not self._memory:
             self.identity = file_identity(self.path)
 
     def close(self) -> None:
         """Close what is idle now, and everything else when it comes back."""
-        with self._gate:
+        with self._mutex:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.pooled.close()
 
-    def _check_out(self) -> _Connection:
-        with self._gate:
+    def _check_out(self, thread: int) -> _Connection:
+        with self._mutex:
             while self._paused:
                 self._gate.wait()
             if self._cut_off:
@@ -212,28 +226,30 @@ class Database:
                     f"{self.path} was in use by another thread while this process was forked: fork when no call is "
                     "under way, or use multiprocessing's spawn"
                 )
-            self._in_use += 1
+            if self.identity is not None and file_identity(self.path) != self.identity:
+                raise StorageUnavailable(
+                    f"{self.path} was removed or replaced while it was open: put it back, or open what is there now"
+                )
+            self._in_use.add(thread)
             if self._idle:
                 return self._idle.pop()
-        try:
-            return self._open()
-        except BaseException:
-            self._returned()
-            raise
+        return self._open()
 
-    def _check_in(self, connection: _Connection, sound: bool) -> None:
-        with self._gate:
-            if sound and not self._closed and not self._paused and len(self._idle) < _MAX_IDLE:
+    def _check_in(self, thread: int, connection: _Connection | None, sound: bool) -> None:
+        with self._mutex:
+            wanted = sound and not self._closed and not self._paused and len(self._idle) < _MAX_IDLE
+            if connection is not None and wanted:
                 self._idle.append(connection)
-                self._in_use -= 1
+                self._in_use.discard(thread)
                 return
-        connection.pooled.close()
-        self._returned()
-
-    def _returned(self) -> None:
-        with self._gate:
-            self._in_use -= 1
-            self._gate.notify_all()
+        try:
+            if connection is not None:
+                connection.pooled.close()
+        finally:
+            # Only now: a fork waits until nothing is open.
+            with self._mutex:
+                self._in_use.discard(thread)
+                self._gate.notify_all()
 
     def _open(self) -> _Connection:
         patience = _Patience(self._busy_timeout)
@@ -264,23 +280,23 @@ class Database:
 
     def pause(self, seconds: float) -> None:
         """Close all connections and let none be opened; waits up to `seconds` for those in use."""
-        with self._gate:
+        with self._mutex:
             self._paused = True
-            self._gate.wait_for(lambda: self._in_use == 0, seconds)
+            self._gate.wait_for(lambda: not self._in_use, seconds)
             for connection in self._idle:
                 connection.pooled.close()
             self._idle.clear()
 
     def go_on(self) -> None:
         """End a pause in the process that called it."""
-        with self._gate:
+        with self._mutex:
             self._paused = False
             self._gate.notify_all()
 
     def go_on_in_child(self) -> None:
         """End a pause in the process that the fork made, where no thread is left that could use a connection."""
         # SQLite's own tables of locks were copied with the connection in use: they are the parent's for ever.
-        self._cut_off = self._cut_off or self._in_use > 0
+        self._cut_off = self._cut_off or bool(self._in_use)
         self._engine.dispose(close=False)
         self._reset_locks()
 
@@ -293,18 +309,19 @@ class Signal:
 
     def reset(self) -> None:
         """Begin anew, with nobody waiting."""
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self.count = 0
 
     def send(self) -> None:
         """Something can be gathered."""
-        with self._condition:
+        with self._lock:
             self.count += 1
             self._condition.notify_all()
 
     def wait(self, seen: int, seconds: float) -> None:
         """Return when `count` is no longer `seen`, after `seconds` at the latest."""
-        with self._condition:
+        with self._lock:
             self._condition.wait_for(lambda: self.count != seen, seconds)
 
 

@@ -153,20 +153,31 @@ class SqliteRunner(DatabaseUser):
         wanted = None if queues is None else {queue if queue is None else pack(queue) for queue in queues}
         if most == 0 or wanted == set() or not self._is_takeable(wanted):
             return []
-        return self._database.write(lambda cursor: self._take(cursor, most, wanted, seconds))
+        leases: list[str] = []
+        try:
+            return self._database.write(lambda cursor: self._take(cursor, most, wanted, seconds, leases))
+        except (KeyboardInterrupt, SystemExit):
+            # Nobody will ever hear of these jobs, whether the commit took effect or not.
+            self._database.write(lambda cursor: self._give_back(cursor, leases))
+            raise
+
+    def _give_back(self, cursor: sqlite3.Cursor, leases: Sequence[str]) -> None:
+        touched = format_time(self._clock())
+        cursor.executemany(sql.GIVE_BACK_LEASE, [(touched, lease) for lease in leases])
 
     def _is_takeable(self, queues: set[Packed | None] | None) -> bool:
         now = self._clock()
         return any(self._database.query(*question) for question in _questions(queues, now, 1))
 
     def _take(
-        self, cursor: sqlite3.Cursor, most: int, queues: set[Packed | None] | None, seconds: float
+        self, cursor: sqlite3.Cursor, most: int, queues: set[Packed | None] | None, seconds: float, leases: list[str]
     ) -> list[DispatchJob]:
+        """Take jobs, and note the leases in `leases`, whose content is that of the last try."""
         now = self._clock()
         rows = sorted(row for question in _questions(queues, now, most) for row in cursor.execute(*question).fetchall())
         if most != _EVERYTHING:
             del rows[most:]
-        leases = [secrets.token_hex(16) for _ in rows]
+        leases[:] = [secrets.token_hex(16) for _ in rows]
         touched = format_time(now)
         cursor.executemany(
             sql.TAKE,

@@ -121,6 +121,7 @@ _FREE: tuple[tuple[ColumnElement[Any], ColumnElement[Any]], ...] = tuple(
     (_j[name], literal_column("NULL")) for name in _LEASED[1:]
 )
 
+GIVE_BACK_LEASE = sql(_moved(TAKEN, PENDING, *_FREE).where(_j.lease == bindparam("token")), "touched", "token")
 GIVE_BACK = sql(_moved(TAKEN, PENDING, *_FREE).where(_j.id == bindparam("number")), "touched", "number")
 
 

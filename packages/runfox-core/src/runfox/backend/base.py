@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Self
 
@@ -66,6 +67,7 @@ class Backend:
         self._commits = Commits(self.store, on_state_change)
         self.engine = Engine(self._commits, self.runner, clock, recover_after)
         self._worker: InProcessWorker | None = None
+        self._employed: weakref.WeakSet[InProcessWorker] = weakref.WeakSet()
         self._warned = False
 
     def __enter__(self) -> Self:
@@ -75,7 +77,9 @@ class Backend:
         self.close()
 
     def close(self) -> None:
-        """Close the store and the runner, where they can be closed."""
+        """Close the store and the runner, where they can be closed. Jobs that still run are given back before."""
+        for worker in list(self._employed):
+            worker.release()
         close(self.runner)
         close(self.store)
 
@@ -85,6 +89,10 @@ class Backend:
         if self._worker is None and self.executor is not None:
             self._worker = InProcessWorker(self.runner, self.executor)
         return self._worker
+
+    def employ(self, worker: InProcessWorker) -> None:
+        """Remember a worker whose threads may still be at a job when this backend is closed."""
+        self._employed.add(worker)
 
     @property
     def unattended(self) -> bool:

@@ -79,20 +79,24 @@ class Driver:
     @contextmanager
     def _working(self) -> Iterator[None]:
         """The worker's threads, where it has any, and the companion's end."""
-        if self._threads is not None:
-            self._threads.start()
-        interrupted = False
+        started = interrupted = False
         try:
+            if self._threads is not None:
+                self._backend.employ(self._threads)
+                started = True
+                self._threads.start()
             yield
         except (KeyboardInterrupt, SystemExit):
             interrupted = True
             raise
         finally:
-            self._companion.stop()
-            if self._threads is not None:
-                self._threads.stop()
-                if interrupted:
-                    self._threads.release()
+            try:
+                self._companion.stop()
+            finally:
+                if started and self._threads is not None:
+                    self._threads.stop()
+                    if interrupted:
+                        self._threads.release()
 
     def _attend(self) -> Turn:
         with self._lock:
@@ -206,8 +210,9 @@ class _Companion:
     def watch(self) -> None:
         """Begin, if that has not been done."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="runfox-companion", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="runfox-companion", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def stop(self) -> None:
         """End the thread, and wait for it."""

@@ -134,7 +134,8 @@ class Engine:
         """Apply results, then overdue timeouts, then advance, in one commit; in several where the store finds the
         record too large, so that only the output that is too large suffers.
 
-        Before a run is called overdue, the results that have come in are gathered: they come first.
+        Before a run is called overdue, its job is handed out again and the results that have come in are gathered: a
+        result that is known comes first, also one that somebody gathered and never settled.
         """
         in_hand = list(results)
         gathered = False
@@ -142,8 +143,10 @@ class Engine:
         def decide(snapshot: Snapshot) -> Decision:
             nonlocal gathered
             now = self.now()
-            if not gathered and snapshot.overdue(now):
+            overdue = [] if gathered else snapshot.overdue(now)
+            if overdue:
                 gathered = True
+                in_hand.extend(self.dispatch(workflow_execution_id, machine.jobs_of(snapshot, overdue)))
                 in_hand.extend(self.gather(workflow_execution_id))
             return machine.settle(snapshot, in_hand, now=now, random=random.random(), host=host())
 
@@ -180,6 +183,14 @@ class Engine:
             output = machine.error_output(error)
             refused = [StepResult(job.op, output, job.run_id) for job in error.jobs]
             return [*as_results(error.results), *refused]
+
+    def tidy(self, workflow_execution_id: str) -> None:
+        """Tell the runner to forget every run that is over: what a crash kept from being forgotten, or one that was
+        dispatched by somebody slow after it had been settled.
+        """
+        _, over = self.commit(workflow_execution_id, machine.look, Decision.runs_over, fresh=True)
+        if over:
+            self._runner.forget(workflow_execution_id, over)
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
         """The results that have come in for an execution; never waits."""

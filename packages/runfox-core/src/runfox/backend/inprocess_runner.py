@@ -29,7 +29,9 @@ class InProcessRunner:
     def __init__(self, *, lease_seconds: float = 600.0, clock: Clock = time.time) -> None:
         self.lease_seconds = lease_seconds
         self._clock = clock
-        self._changed = threading.Condition()
+        # An interrupt can't come between this lock of C and its `with`; the methods of a condition it can cut in two.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count()
         # One entry for each step: only the newest run of a step is ever kept.
         self._entries: dict[str, dict[str, _Entry]] = {}
@@ -43,7 +45,7 @@ class InProcessRunner:
             if job.workflow_execution_id != workflow_execution_id:
                 raise ValueError(f"the job {job.key!r} is not of the execution {workflow_execution_id!r}")
         own = [replace(job, inputs=copy_object(job.inputs, f"the inputs of step {job.op!r}")) for job in jobs]
-        with self._changed:
+        with self._lock:
             now = self._clock()
             entries = self._entries.setdefault(workflow_execution_id, {})
             for job in own:
@@ -63,7 +65,7 @@ class InProcessRunner:
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
         """The results that nobody has gathered since the dispatch of their runs."""
-        with self._changed:
+        with self._lock:
             offered = self._results.pop(workflow_execution_id, None)
             if not offered:
                 return []
@@ -76,7 +78,7 @@ class InProcessRunner:
 
     def list_pending_jobs(self) -> list[DispatchJob]:
         """All pending jobs, oldest first."""
-        with self._changed:
+        with self._lock:
             self._reclaim(self._clock())
             return [_handed_out(entry) for entry in self._pending.oldest(None)]
 
@@ -89,7 +91,7 @@ class InProcessRunner:
         """Pending jobs, oldest first, leased to the caller."""
         length = _seconds(self.lease_seconds if lease_seconds is None else lease_seconds)
         most = None if limit is None else max(limit, 0)
-        with self._changed:
+        with self._lock:
             now = self._clock()
             self._reclaim(now)
             taken = list(itertools.islice(self._pending.oldest(queues), most))
@@ -101,7 +103,7 @@ class InProcessRunner:
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         """Renew a lease, or give the job back with 0 seconds."""
         length = None if seconds is None else _seconds(seconds)
-        with self._changed:
+        with self._lock:
             now = self._clock()
             self._reclaim(now)
             entry = self._entries.get(job.workflow_execution_id, {}).get(job.op)
@@ -116,7 +118,7 @@ class InProcessRunner:
     ) -> None:
         """Keep the first result of a run. Raises `InvalidJSON`."""
         copy = copy_json(output, f"the output of step {op!r}")
-        with self._changed:
+        with self._lock:
             entry = self._entries.get(workflow_execution_id, {}).get(op)
             if entry is None or entry.result is not None or run_id not in (None, entry.job.run_id):
                 return
@@ -129,7 +131,7 @@ class InProcessRunner:
 
     def forget(self, workflow_execution_id: str, runs: Iterable[tuple[str, int]] | None = None) -> None:
         """Remove what is held for the execution, or for the given runs."""
-        with self._changed:
+        with self._lock:
             entries = self._entries.get(workflow_execution_id, {})
             if runs is None:
                 gone = list(entries.values())
@@ -144,7 +146,7 @@ class InProcessRunner:
     def held(self, before: str) -> list[str]:
         """The executions of which an entry was last touched before `before`."""
         limit = to_seconds(before)
-        with self._changed:
+        with self._lock:
             return [
                 key
                 for key, entries in self._entries.items()
@@ -153,7 +155,7 @@ class InProcessRunner:
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
         """Wait until something can be gathered for the execution, `timeout` seconds at most."""
-        with self._changed:
+        with self._lock:
             return self._changed.wait_for(lambda: bool(self._results.get(workflow_execution_id)), timeout)
 
     def _offer(self, entry: _Entry) -> None:

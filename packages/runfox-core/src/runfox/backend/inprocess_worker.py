@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from runfox.backend.heartbeat import heartbeat
+from runfox.backend.heartbeat import heartbeats
 from runfox.errors import InvalidJSON, PayloadTooLarge
 from runfox.jsonvalue import JSONValue
 from runfox.machine import error_output
@@ -53,7 +55,9 @@ class InProcessWorker:
         self._queues = queues
         self._lease_seconds: float = getattr(runner, "lease_seconds", 600.0) if lease_seconds is None else lease_seconds
         self._max_deliveries = max_deliveries
-        self._changed = threading.Condition()
+        # An interrupt can't come between this lock of C and its `with`; the methods of a condition it can cut in two.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         # By job and not by run: where a lease lapsed, two threads may have the same run.
         self._running: dict[int, DispatchJob] = {}
         self._users = 0
@@ -84,7 +88,8 @@ class InProcessWorker:
 
     def start(self) -> None:
         """Begin the threads, for as long as there is a `stop` to come; further calls are counted."""
-        with self._changed:
+        _with_threads.add(self)
+        with self._lock:
             self._users += 1
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             while len(self._threads) < self.concurrency:
@@ -94,14 +99,14 @@ class InProcessWorker:
 
     def kick(self) -> None:
         """Jobs may have come: idle threads look at once."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     def stop(self) -> None:
         """Let the threads end after the job that they are at. Does not wait for these jobs; but no job is taken any
         more when it returns.
         """
-        with self._changed:
+        with self._lock:
             self._users -= 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._users > 0 or len(self._threads) <= len(self._running))
@@ -119,7 +124,7 @@ class InProcessWorker:
     def _loop(self) -> None:
         while True:
             worked = self._turn()
-            with self._changed:
+            with self._lock:
                 if not worked and self._users > 0:
                     self._changed.wait(_POLL_SECONDS)
                 if self._users <= 0:
@@ -153,11 +158,12 @@ class InProcessWorker:
         return jobs[0] if jobs else None
 
     def _run(self, job: DispatchJob) -> None:
-        with self._changed:
+        with self._lock:
             self._running[id(job)] = job
             if self._users <= 0:
-                self._changed.notify_all()
-        handle = heartbeat.watch(self.runner, job, self._lease_seconds)
+                self._changed.notify_all()  # for `stop`
+        beat = heartbeats.of(self.runner)
+        handle = beat.watch(self.runner, job, self._lease_seconds)
         try:
             self._submit(job, self._execute(job))
         except BaseException:
@@ -166,7 +172,7 @@ class InProcessWorker:
             self._give_back(job)
             raise
         finally:
-            heartbeat.release(handle)
+            beat.release(handle)
             del self._running[id(job)]
 
     def _give_back(self, job: DispatchJob) -> None:
@@ -192,3 +198,13 @@ class InProcessWorker:
             submit(job.workflow_execution_id, job.op, output, job.run_id)
         except (InvalidJSON, PayloadTooLarge) as error:
             submit(job.workflow_execution_id, job.op, error_output(error), job.run_id)
+
+
+_with_threads: weakref.WeakSet[InProcessWorker] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave() -> None:
+    """The process ends, and with it the threads, in the middle of what they run."""
+    for worker in list(_with_threads):
+        worker.release()

@@ -25,7 +25,7 @@ def sweep(backend: Backend, limit: int = 100) -> int:
         return 0
     now = backend.engine.now()
     held = backend.runner.held(add_seconds(now, -backend.recover_after))[:limit]
-    attended = {key: _attended(backend, key, only_if_due=False) for key in held}
+    attended = {key: _attended(backend, key, held=True) for key in held}
     if isinstance(backend.store, SupportsWake):
         _attend_due(backend, backend.store, now, limit, attended)
     return sum(attended.values())
@@ -39,13 +39,15 @@ def _attend_due(backend: Backend, store: SupportsWake, now: str, limit: int, att
         if not new:
             return
         for key in new:
-            attended[key] = _attended(backend, key, only_if_due=True)
+            attended[key] = _attended(backend, key, held=False)
             left -= attended[key]
 
 
-def _attended(backend: Backend, workflow_execution_id: str, *, only_if_due: bool) -> bool:
+def _attended(backend: Backend, workflow_execution_id: str, *, held: bool) -> bool:
     try:
-        backend.engine.attend(workflow_execution_id, only_if_due=only_if_due)
+        backend.engine.attend(workflow_execution_id, only_if_due=not held)
+        if held:
+            backend.engine.tidy(workflow_execution_id)
     except WorkflowNotFound:
         # Another store may share the runner, so its entries are not ours to forget.
         return False

@@ -10,7 +10,7 @@ Every call costs what it touches, not what the workflow holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runfox.errors import ExecutionEnded, ExpressionError
 from runfox.jsonvalue import JSONObject, JSONValue
@@ -33,11 +33,15 @@ __all__ = [
     "error_output",
     "follow",
     "halt",
+    "jobs_of",
     "look",
     "merge_state",
     "on_step_result",
     "settle",
 ]
+
+
+_OVER = frozenset((StepStatus.COMPLETE, StepStatus.HALTED))
 
 
 class Decision:
@@ -62,7 +66,13 @@ class Decision:
         """
         if self._draft.base.record.status.ended:
             return []
-        return transitions.running_jobs(Draft(self._draft.base, self._draft.now))
+        return jobs_of(self._draft.base, self._draft.base.running)
+
+    def runs_over(self) -> list[tuple[str, int]]:
+        """The latest run of each step that is over: of steps that are not in progress, and before the present one."""
+        steps = self._draft.base.record.steps.values()
+        present = [(step.op, step.run_id) for step in steps if step.end_time and step.status in _OVER]
+        return present + [(step.op, step.run_id - 1) for step in steps if step.run_id]
 
     def committed(self) -> None:
         """The patch is in the store: the snapshot follows it."""
@@ -148,6 +158,11 @@ def halt(snapshot: Snapshot, result: JSONValue, *, now: str) -> Decision:
     if not draft.status.ended:
         draft.end(WorkflowStatus.HALTED, result)
     return Decision(draft)
+
+
+def jobs_of(snapshot: Snapshot, ops: Iterable[str]) -> list[DispatchJob]:
+    """The jobs of steps that are in progress, each with exactly the inputs of its claim."""
+    return transitions.jobs_of(Draft(snapshot, snapshot.record.updated_at), ops)
 
 
 def merge_state(snapshot: Snapshot, op: str | None, updates: JSONObject, *, now: str) -> Decision:

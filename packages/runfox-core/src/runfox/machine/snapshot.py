@@ -88,9 +88,9 @@ class Snapshot:
         """As `next_timer`, without those that went off by `now`."""
         return min((timer[0] for timer in self._timers if timer[0] > now and self._lives(*timer)), default=None)
 
-    def overdue(self, now: str) -> bool:
-        """True if a run's timeout has passed."""
-        return any(step.status is StepStatus.IN_PROGRESS for step in self.due(now))
+    def overdue(self, now: str) -> list[str]:
+        """The steps whose run has passed its timeout."""
+        return [step.op for step in self.due(now) if step.status is StepStatus.IN_PROGRESS]
 
     def due(self, now: str) -> Iterator[StepRecord]:
         """The steps whose timer went off by `now`, earliest first."""

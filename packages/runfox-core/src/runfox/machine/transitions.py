@@ -197,10 +197,10 @@ def _job(draft: Draft, plan: StepPlan, step: StepRecord, inputs: JSONObject) -> 
     )
 
 
-def running_jobs(draft: Draft) -> list[DispatchJob]:
-    """The jobs of all steps in progress, each with exactly the inputs of its claim."""
+def jobs_of(draft: Draft, ops: Iterable[str]) -> list[DispatchJob]:
+    """The jobs of steps in progress, each with exactly the inputs of its claim."""
     jobs = []
-    for op in draft.base.running:
+    for op in ops:
         step, plan = draft.base.record.steps[op], draft.base.plan.steps[op]
         if step.inputs is None:
             inputs = plan.inputs.resolve(DraftContext(draft, {}))
