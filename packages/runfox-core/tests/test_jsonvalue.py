@@ -188,6 +188,9 @@ def test_an_object_with_a_problem_inside_says_where():
         (0.0, -0.0, False),
         ("1", 1, False),
         ({"a": None}, {}, False),
+        ([1], [1, 1], False),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1}]}, True),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, False),
     ],
 )
 def test_values_are_the_same_when_their_json_text_is(one, other, same):

@@ -277,7 +277,29 @@ def test_without_pluggy_the_pip_command_is_said_and_all_else_works() -> None:
         with pytest.raises(MissingExtra, match=r"pip install 'runfox-core\[standard\]'"):
             call()
     assert not hasattr(runfox.backend, "_private")
+    assert not hasattr(runfox.backend, "Nonsense")
     assert Workflow.from_dict(ONE, Backend(lambda op, inputs: {"x": op})).run() == Complete({"x": "a"})
+
+
+@pytest.mark.usefixtures("without_pluggy")
+def test_without_pluggy_a_package_of_ours_is_named_that_brings_it_along() -> None:
+    with pytest.raises(MissingExtra, match="pip install 'runfox-sqlite'"):
+        open_store("sqlite:///x.db")
+    with pytest.raises(MissingExtra, match="pip install 'runfox-sqlite'"):
+        _ = runfox.backend.SqliteStore
+
+
+def test_a_store_is_closed_again_where_there_is_no_runner_to_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+
+    class Closable(InMemoryStore):
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(memory_plugin, "InMemoryStore", Closable)
+    with pytest.raises(UnknownScheme):
+        open_backend("memory:", runner="nonsense:")
+    assert len(closed) == 1
 
 
 # Hooks

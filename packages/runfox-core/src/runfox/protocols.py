@@ -4,9 +4,10 @@ A store keeps the long-term record, one per execution. A runner keeps the short-
 dispatched run. Any store works with any runner; neither decides anything about workflows.
 
 What every implementation must have is in `Store` and `Runner`. Each optional ability is a Protocol of its own,
-found by `isinstance`. What no method can show is a class attribute: ``durable`` (what was acknowledged survives
-closing, reopening and SIGKILL at any moment) and ``shared`` (several processes see the same one). Both count as
-False where they are missing.
+found by `isinstance` (so a wrapper has to have the methods: since Python 3.12 a `__getattr__` does not count). What no
+method can show is a class attribute: ``durable`` (what was acknowledged survives closing, reopening and SIGKILL at any
+moment) and ``shared`` (several processes see the same one, so somebody else may execute the jobs). Both count as False
+where they are missing.
 
 Times are UTC text (`runfox.times`). A call that a law does not mention may raise `StorageError`; only
 `WriteConflict` says that a write had no effect, every other exception leaves that unknown.
