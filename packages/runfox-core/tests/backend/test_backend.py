@@ -482,7 +482,7 @@ def test_a_shared_store_with_a_process_local_runner_is_warned_of_once(
     assert backend.unattended is bool(expected)
 
 
-# Found by reading the law against the code
+# Edges of the laws
 
 
 def test_what_a_store_leaves_out_is_there_in_the_order_of_the_definition() -> None:

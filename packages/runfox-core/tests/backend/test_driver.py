@@ -687,7 +687,7 @@ def _no_thread_is_left_in_a_run() -> Iterator[None]:
     until(lambda: not any(thread.name == "runfox-companion" for thread in threading.enumerate()))
 
 
-# Found by reading the law against the code
+# Time, timeouts and failures of the runner
 
 
 def test_time_is_up_also_where_the_runner_executes_by_itself(clock: Any) -> None:

@@ -321,14 +321,14 @@ def test_leases_are_renewed_while_a_job_runs() -> None:
     assert gathered(runner) == {"a": {"renewed": True}}
 
 
-def test_a_runner_that_does_not_say_how_long_its_leases_are_has_the_contracts() -> None:
+def test_a_minute_is_asked_for_where_the_runner_says_nothing() -> None:
     class Silent(InProcessRunner):
         def __init__(self) -> None:
             super().__init__()
             del self.lease_seconds
 
         def take_pending_jobs(self, limit: Any = None, queues: Any = None, lease_seconds: Any = None) -> Any:
-            assert lease_seconds == 600
+            assert lease_seconds == 60
             return super().take_pending_jobs(limit, queues, lease_seconds)
 
     runner = Silent()

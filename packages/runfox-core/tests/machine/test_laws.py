@@ -767,7 +767,7 @@ def test_a_step_that_there_is_not_is_missing_and_not_an_error() -> None:
     assert run.jobs() == {"a": {"x": None}}
 
 
-# Found by reading the law against the code
+# Edges of the laws
 
 
 def test_no_delay_stays_no_delay_however_often_it_is_doubled() -> None:

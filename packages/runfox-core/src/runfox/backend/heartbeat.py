@@ -45,9 +45,10 @@ class Heartbeat:
         with self._lock:
             self._watched[handle] = watched
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="runfox-heartbeat", daemon=True)
                 self._wakes_at = watched.due
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="runfox-heartbeat", daemon=True)
+                thread.start()
+                self._thread = thread
             elif watched.due < self._wakes_at:
                 # Should the thread be renewing just now, it hears no notification, but finds this.
                 self._wakes_at = watched.due

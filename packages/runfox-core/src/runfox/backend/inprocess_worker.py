@@ -24,6 +24,9 @@ Executor: TypeAlias = Callable[[str, dict[str, Any]], Mapping[str, Any] | None]
 MAX_DELIVERIES = 5
 """How often a job is begun before it gets an error result instead (an executor that kills its process)."""
 
+LEASE_SECONDS = 60.0
+"""For how long a worker has a job without renewing its lease."""
+
 _POLL_SECONDS = 0.05
 
 
@@ -33,8 +36,9 @@ class InProcessWorker:
     With `concurrency` 1 jobs run in the thread that calls `work`. With more, `start` begins that many threads, and
     each takes the next job when it has finished one. Leases are renewed while a job runs; what an interrupt
     (KeyboardInterrupt, SystemExit) stops is given back. `queues` are those it serves, None for all.
-    `lease_seconds` is asked for with every take; where it is None, what the runner has as an attribute of that name,
-    else 600.
+    `lease_seconds` is asked for with every take; where it is None, a minute, or less if the runner's own leases are
+    shorter (its attribute of that name). Since leases are renewed, it is no limit for jobs; it is how long the jobs of
+    a process that was killed stay with it.
     """
 
     def __init__(
@@ -53,7 +57,8 @@ class InProcessWorker:
         self.concurrency = concurrency
         self._executor = executor
         self._queues = queues
-        self._lease_seconds: float = getattr(runner, "lease_seconds", 600.0) if lease_seconds is None else lease_seconds
+        usual = min(LEASE_SECONDS, getattr(runner, "lease_seconds", LEASE_SECONDS))
+        self._lease_seconds = usual if lease_seconds is None else lease_seconds
         self._max_deliveries = max_deliveries
         # An interrupt can't come between this lock of C and its `with`; the methods of a condition it can cut in two.
         self._lock = threading.RLock()
