@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runfox.definition import CompleteStep, Definition, HaltWorkflow, ResetSteps, Retry, Step, parse_dict
-from runfox.definition.model import DefaultWhen
+from runfox.definition import Branch, BranchAction, DefaultWhen, Definition, HaltWorkflow, Retry, Step, parse_dict
 from runfox.expressions import Compiled, Context, inspect
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONObject
 
 
 class Values:
@@ -34,9 +33,8 @@ class BranchPlan:
     """A branch: its condition, and what follows; `result` for a halt."""
 
     condition: Compiled
-    action: HaltWorkflow | CompleteStep | ResetSteps
+    action: BranchAction
     result: Compiled | None
-    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +89,7 @@ def _compile_step(index: int, step: Step, dependents: tuple[str, ...]) -> StepPl
         dependents=dependents,
         inputs=Values(step.input, step.op, "input"),
         keeps_inputs=_keeps_inputs(step),
-        branches=tuple(
-            _compile_branch(step.op, number, branch.condition, branch.action)
-            for number, branch in enumerate(step.branches)
-        ),
+        branches=tuple(_compile_branch(step.op, number, branch) for number, branch in enumerate(step.branches)),
         retry=step.retry,
         is_error=None if isinstance(when, DefaultWhen) else Compiled(when, step.op, "retry.when"),
         timeout=step.timeout,
@@ -102,12 +97,10 @@ def _compile_step(index: int, step: Step, dependents: tuple[str, ...]) -> StepPl
     )
 
 
-def _compile_branch(
-    op: str, number: int, condition: JSONValue, action: HaltWorkflow | CompleteStep | ResetSteps
-) -> BranchPlan:
-    place = f"branch[{number}]"
+def _compile_branch(op: str, number: int, branch: Branch) -> BranchPlan:
+    place, action = f"branch[{number}]", branch.action
     result = Compiled(action.result, op, f"{place}.result") if isinstance(action, HaltWorkflow) else None
-    return BranchPlan(Compiled(condition, op, f"{place}.condition"), action, result, place)
+    return BranchPlan(Compiled(branch.condition, op, f"{place}.condition"), action, result)
 
 
 def _keeps_inputs(step: Step) -> bool:
@@ -152,7 +145,7 @@ class Plans:
         """
         with self._lock:
             plan = self._plans.get(workflow_id)
-        if plan is not None and (plan.definition.spec is spec or plan.definition.spec == spec):
+        if plan is not None and plan.definition.spec == spec:
             return plan
         return self.of(parse_dict(spec))
 

@@ -17,7 +17,7 @@ from runfox.jsonvalue import JSONObject, JSONValue
 from runfox.machine import transitions
 from runfox.machine.draft import Draft, Merge
 from runfox.machine.snapshot import Snapshot
-from runfox.machine.transitions import as_output, error_output
+from runfox.machine.transitions import error_output
 from runfox.records import RecordPatch, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, Result, StepResult
 from runfox.status import StepStatus, WorkflowStatus
@@ -28,7 +28,6 @@ __all__ = [
     "Merge",
     "Snapshot",
     "advance",
-    "as_output",
     "attend",
     "error_output",
     "follow",

@@ -7,7 +7,7 @@ timers. Making one costs what the record holds; following a commit costs what th
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from runfox.plan import Plan
@@ -92,7 +92,7 @@ class Snapshot:
         """The steps whose run has passed its timeout."""
         return [step.op for step in self.due(now) if step.status is StepStatus.IN_PROGRESS]
 
-    def due(self, now: str) -> Iterator[StepRecord]:
+    def due(self, now: str) -> list[StepRecord]:
         """The steps whose timer went off by `now`, earliest first."""
         passed = []
         while self._timers and self._timers[0][0] <= now:
@@ -102,8 +102,7 @@ class Snapshot:
         for timer in passed:
             # Whether the caller commits what it does about them is not known here, so they stay.
             heapq.heappush(self._timers, timer)
-        seen = dict.fromkeys(op for _, op, _ in passed)
-        return iter([self.record.steps[op] for op in seen])
+        return [self.record.steps[op] for op in dict.fromkeys(op for _, op, _ in passed)]
 
     def _lives(self, at: str, op: str, run_id: int) -> bool:
         step = self.record.steps[op]
