@@ -5,9 +5,24 @@ dispatched run. Any store works with any runner; neither decides anything about 
 
 What every implementation must have is in `Store` and `Runner`. Each optional ability is a Protocol of its own,
 found by `isinstance` (so a wrapper has to have the methods: since Python 3.12 a `__getattr__` does not count). What no
-method can show is a class attribute: ``durable`` (what was acknowledged survives closing, reopening and SIGKILL at any
-moment) and ``shared`` (several processes see the same one, so somebody else may execute the jobs). Both count as False
-where they are missing.
+method can show is a class attribute, ``durable`` or ``shared``. Both count as False where they are missing.
+
+STORE-CLAIM, RUN-CLAIM: what is claimed is true, methods take the arguments that are named here, and what can be done is
+claimed.
+STORE-DURABLE, RUN-DURABLE: with ``durable``, what was acknowledged survives closing, reopening and SIGKILL at any moment.
+STORE-SHARED, RUN-SHARED: with ``shared``, several processes see the same one, so somebody else may execute the jobs.
+STORE-THREADS, RUN-THREADS: one client may be used by several threads at once.
+STORE-CLOSE, RUN-CLOSE: a client that has a `close` gives back by it what it holds (threads, file handles,
+connections); nothing is left of one that is closed, and others are not disturbed.
+STORE-MODEL, RUN-MODEL: any sequence of calls of any number of clients gives what these laws say.
+
+Any store works with any runner.
+
+FLOW-STEP: a workflow takes the same steps to the same outcome on every pair.
+FLOW-RECOVER: a process that ends between any two calls, and a reply that is lost, leave nothing that `attend` does not
+repair: the outcome is that of the undisturbed run, and of each run one result is applied.
+FLOW-RACE: any number of drivers and workers, threads or processes, bring an execution to that same outcome.
+FLOW-CLEAN: when an execution has ended and was attended to, the runner holds nothing of it.
 
 Times are UTC text (`runfox.times`). A call that a law does not mention may raise `StorageError`; only
 `WriteConflict` says that a write had no effect, every other exception leaves that unknown.
@@ -120,8 +135,11 @@ class SupportsWake(Protocol):
 class Runner(Protocol):
     """The job queue.
 
-    An entry is known by (execution, op, run_id). The results that a runner gives are whole and equal to what was
-    submitted, the jobs to what was dispatched.
+    An entry is known by (execution, op, run_id).
+
+    RUN-JSON: the results that a runner gives are whole and equal to what was submitted, the jobs to what was
+    dispatched, for all JSON that a store keeps (STORE-JSON) and any text as op, call and queue.
+    RUN-ISO: what a runner is given and what it gives share nothing with it; changing either changes nothing in it.
     """
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
@@ -130,7 +148,7 @@ class Runner(Protocol):
         RUN-DISPATCH: durable (as far as the runner is) before it returns. Idempotent by (execution, op, run_id): a
         job that is pending or taken is left alone; one whose result is known becomes gatherable again, and does not
         run again. A run older than the newest known of that step is ignored; a newer one removes all older entries
-        of the step, taken or not.
+        of the step, taken or not. A job of another execution is a `ValueError`.
         RUN-LOCAL: results of jobs that a runner executes inside `dispatch` are returned by it once, and not gathered.
         RUN-LIMIT: a payload over the limit raises `PayloadTooLarge`, a job with no way to go `UnknownRoute`, before
         anything of that job is enqueued; the error names the jobs, the others are dispatched.
@@ -154,8 +172,8 @@ class Runner(Protocol):
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
         """RUN-TAKE: every pending job goes to exactly one taker, whole and equal to what was dispatched, oldest first;
-        at most `limit` of them, only of `queues` (None in it stands for jobs without one); [] at once when there is
-        nothing.
+        at most `limit` of them (none for 0 and below), only of `queues` (None in it stands for jobs without one); []
+        at once when there is nothing.
         RUN-LEASE: a taken job is the taker's for `lease_seconds` (of the call; else the runner's, 600). When a lease
         lapses the job is pending again, once, at t but not before, with `delivery` + 1. A lease that ends further
         ahead than its own length (the clock went back) counts as lapsed.
@@ -164,7 +182,8 @@ class Runner(Protocol):
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         """RUN-LEASE: renews the lease for `seconds` from now (its own length where None); 0 gives the job back. False
-        when `job.lease` is not the living token of that run.
+        when `job.lease` is not the living token of that run. Fewer than 0 seconds, here and in a take, are a
+        `ValueError`.
         """
         ...
 
