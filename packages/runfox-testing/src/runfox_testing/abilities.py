@@ -40,6 +40,12 @@ def abilities_of(client: object, harness: Harness[object]) -> frozenset[str]:
     return frozenset(found)
 
 
+def abilities_of_pair(store: frozenset[str], runner: frozenset[str]) -> frozenset[str]:
+    """What a store and a runner can do together: durable and shared only if both are, moved by the runner's clock."""
+    both = frozenset(ATTRIBUTES)
+    return (store & runner & both) | (store - both - {"clock"}) | (runner - both)
+
+
 def methods_of(protocol: type) -> list[str]:
     """The methods that a Protocol names."""
     return [name for name, member in vars(protocol).items() if inspect.isfunction(member) and not name.startswith("_")]

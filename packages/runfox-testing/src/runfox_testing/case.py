@@ -122,6 +122,7 @@ class Case:
             deadline=None,
             database=None,
             print_blob=False,
+            report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
         )
 
@@ -150,7 +151,8 @@ class Case:
                 for harness in self.harnesses:
                     harness.destroy(namespace)
 
-    def _open(self, harness: Harness[Any]) -> Any:
+    def open_client(self, harness: Harness[Any]) -> Any:
+        """A new client of a harness, as it is."""
         client = harness.open(self.namespace)
         self._opened.append((harness, client))
         return client
@@ -163,7 +165,7 @@ class _CaseOf(Case, Generic[ClientT]):
 
     def client(self) -> ClientT:
         """A new client that remembers its calls."""
-        return self._observed(self._open(self.harnesses[0]), f"client{len(self._opened)}", self.history)
+        return self._observed(self.open_client(self.harnesses[0]), f"client{len(self._opened)}", self.history)
 
     def clients(self, count: int) -> list[ClientT]:
         """So many clients, independent of each other."""
@@ -288,12 +290,12 @@ class WorkflowCase(Case):
 
     def store(self) -> Store:
         """A new client of the store, as it is."""
-        store: Store = self._open(self.store_harness)
+        store: Store = self.open_client(self.store_harness)
         return store
 
     def runner(self) -> Runner:
         """A new client of the runner, as it is."""
-        runner: Runner = self._open(self.runner_harness)
+        runner: Runner = self.open_client(self.runner_harness)
         return runner
 
     @contextmanager

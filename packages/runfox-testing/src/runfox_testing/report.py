@@ -1,0 +1,132 @@
+"""What a run says: the terminal's summary, JSON, Markdown. Counts by clause, never a bare "passed"."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from runfox_testing.session import KitSession
+from runfox_testing.verdict import Outcome, Subject, Verdict, checks_of, overall
+
+_WIDTH = 110
+_SHOWN_IDS = 12
+
+
+def conditions(kit: KitSession) -> str:
+    """What the run was like."""
+    return f"contract {kit.contract}, profile {kit.profile.name}, seed {kit.seed}"
+
+
+def write_summary(terminal: Any, subject: Subject, contract: str) -> None:
+    """A subject's part of the terminal's summary."""
+    verdict = subject.verdict(contract)
+    terminal.line(f"{subject.name}: {', '.join(subject.parts) or 'nothing was opened'}", bold=True)
+    for line in _details(subject, contract):
+        terminal.line(line)
+    colour = {"green": True} if verdict is Verdict.CONFORMANT else {"red": True}
+    terminal.line(f"  {sentence(subject, contract)}", **colour)
+
+
+def sentence(subject: Subject, contract: str) -> str:
+    """The verdict with its figures: ``CONFORMANT: 60 of 60 checks passed``."""
+    expected = subject.expected(contract)
+    passed = sum(count for count, _ in subject.groups(contract).values())
+    told = f"{subject.verdict(contract)}: {passed} of {len(expected)} checks passed"
+    for outcome in (Outcome.FAILED, Outcome.WAIVED):
+        ids = subject.with_outcome(outcome)
+        if ids:
+            told += f", {len(ids)} {outcome}"
+    missing = [check.id for check in subject.missing(contract)]
+    if missing:
+        more = f" and {len(missing) - _SHOWN_IDS} more" if len(missing) > _SHOWN_IDS else ""
+        told += f", {len(missing)} did not run ({', '.join(missing[:_SHOWN_IDS])}{more})"
+    return told
+
+
+def _details(subject: Subject, contract: str) -> list[str]:
+    lines: list[str] = []
+    if subject.abilities is not None:
+        lines += _filled("claims", ", ".join(sorted(subject.abilities)) or "nothing")
+    counts = subject.groups(contract)
+    lines += _filled("clauses", ", ".join(f"{_name(clause)} {got}/{due}" for clause, (got, due) in counts.items()))
+    not_claimed = len(checks_of(subject.kind, contract)) - len(subject.expected(contract))
+    if not_claimed:
+        lines += _filled("not claimed", f"{not_claimed} checks do not apply")
+    for note in subject.notes:
+        lines += _filled("could be claimed", note)
+    for check_id in subject.with_outcome(Outcome.FAILED):
+        lines += _filled("failed", f"{check_id}: {_first_line(subject.results[check_id].observed)}")
+    for check_id in subject.with_outcome(Outcome.WAIVED):
+        lines += _filled("waived", f"{check_id}: {subject.waivers[check_id]}")
+    return lines
+
+
+def _name(clause: str) -> str:
+    return clause.partition("-")[2].lower()
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _filled(title: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        f"{title}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+    )
+
+
+def write(path: str, kit: KitSession) -> None:
+    """Write a report, as the file's name says."""
+    text = to_markdown(kit) if path.endswith(".md") else json.dumps(to_data(kit), indent=2) + "\n"
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def to_data(kit: KitSession) -> dict[str, Any]:
+    """The whole run as JSON has it: no paths, no host."""
+    return {
+        "contract": kit.contract,
+        "profile": kit.profile.name,
+        "seed": kit.seed,
+        "verdict": overall(kit.subjects.values(), kit.contract).value if kit.subjects else Verdict.INCOMPLETE.value,
+        "versions": {
+            "python": platform.python_version(),
+            "runfox-core": importlib.metadata.version("runfox-core"),
+            "runfox-testing": importlib.metadata.version("runfox-testing"),
+        },
+        "subjects": [_subject_data(subject, kit.contract) for subject in kit.subjects.values()],
+    }
+
+
+def _subject_data(subject: Subject, contract: str) -> dict[str, Any]:
+    data = subject.to_data()
+    known = {check.id: check for check in checks_of(subject.kind, contract)}
+    return {
+        **{key: data[key] for key in ("name", "kind", "parts", "abilities", "notes", "waivers")},
+        "verdict": subject.verdict(contract).value,
+        "clauses": {
+            clause: {"passed": passed, "expected": expected}
+            for clause, (passed, expected) in subject.groups(contract).items()
+        },
+        "missing": [check.id for check in subject.missing(contract)],
+        "checks": {
+            check_id: {**result, "seconds": round(result["seconds"], 3), "law": known[check_id].law}
+            for check_id, result in data["results"].items()
+        },
+    }
+
+
+def to_markdown(kit: KitSession) -> str:
+    """The run as a page."""
+    data = to_data(kit)
+    versions = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
+    lines = ["# runfox conformance", "", f"{data['verdict']}. {conditions(kit)}; {versions}.", ""]
+    for subject in kit.subjects.values():
+        lines += [f"## {subject.name}", "", f"{', '.join(subject.parts)}", "", f"**{sentence(subject, kit.contract)}**"]
+        lines += ["", "| clause | passed |", "|---|---|"]
+        lines += [f"| {clause} | {got}/{due} |" for clause, (got, due) in subject.groups(kit.contract).items()]
+        lines += ["", *(f"- {line.strip()}" for line in _details(subject, kit.contract) if line[2:3] != " "), ""]
+    return "\n".join(lines)
