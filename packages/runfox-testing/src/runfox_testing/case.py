@@ -190,7 +190,7 @@ class StoreCase(_CaseOf[ObservedStore]):
 class RunnerCase(_CaseOf[ObservedRunner]):
     """For the checks of runners, with time: the harness's clock where it has one, else real time.
 
-    `lease` is a length for leases, in seconds, and `margin` the ε of "at t but not at t−ε": a lease is alive at
+    `lease` is a length for leases, in seconds, and `margin` the ε of "at t but not at t-ε": a lease is alive at
     ``lease - margin`` after its beginning, and over at ``lease + slack``.
     """
 

@@ -52,13 +52,13 @@ class Harness(ABC, Generic[ClientT]):
         if method is not None:
             method()
 
-    def destroy(self, namespace: str) -> None:  # noqa: B027  # most have nothing to do: the kit removes `folder`
+    def destroy(self, namespace: str) -> None:
         """Remove everything that is kept under `namespace`; all its clients are closed."""
 
-    def start(self) -> None:  # noqa: B027  # optional
+    def start(self) -> None:
         """Called once, in the session's process, before the first `open`: start a server, for example."""
 
-    def stop(self) -> None:  # noqa: B027  # optional
+    def stop(self) -> None:
         """Called once, in the session's process, when all checks have run, if `start` returned."""
 
 

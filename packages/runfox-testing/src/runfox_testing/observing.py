@@ -65,20 +65,16 @@ class ObservedStore(Observed):
     raw: Store
 
     def load(self, workflow_execution_id: str) -> WorkflowRecord:
-        """As the contract has it."""
         loaded: WorkflowRecord = self._call("load", workflow_execution_id)
         return loaded
 
     def write(self, record: WorkflowRecord) -> None:
-        """As the contract has it."""
         self._call("write", record)
 
     def patch(self, patch: RecordPatch) -> None:
-        """As the contract has it."""
         self._call("patch", patch)
 
     def refresh(self, record: WorkflowRecord) -> WorkflowRecord:
-        """As the contract has it."""
         refreshed: WorkflowRecord = self._call("refresh", record)
         return refreshed
 
@@ -91,18 +87,15 @@ class ObservedStore(Observed):
         limit: int = 100,
         after: str | None = None,
     ) -> list[ExecutionSummary]:
-        """As the contract has it."""
         listed: list[ExecutionSummary] = self._call(
             "list_executions", status=status, name=name, since=since, limit=limit, after=after
         )
         return listed
 
     def delete(self, workflow_execution_id: str) -> None:
-        """As the contract has it."""
         self._call("delete", workflow_execution_id)
 
     def due(self, now: str, limit: int = 100) -> list[str]:
-        """As the contract has it."""
         ids: list[str] = self._call("due", now, limit)
         return ids
 
@@ -113,17 +106,14 @@ class ObservedRunner(Observed):
     raw: Runner
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
-        """As the contract has it."""
         results: list[StepResult] = self._call("dispatch", workflow_execution_id, jobs)
         return results
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
-        """As the contract has it."""
         results: list[StepResult] = self._call("gather", workflow_execution_id)
         return results
 
     def list_pending_jobs(self) -> list[DispatchJob]:
-        """As the contract has it."""
         jobs: list[DispatchJob] = self._call("list_pending_jobs")
         return jobs
 
@@ -133,34 +123,28 @@ class ObservedRunner(Observed):
         queues: Collection[str | None] | None = None,
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
-        """As the contract has it."""
         jobs: list[DispatchJob] = self._call(
             "take_pending_jobs", limit=limit, queues=queues, lease_seconds=lease_seconds
         )
         return jobs
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
-        """As the contract has it."""
         extended: bool = self._call("extend_lease", job, seconds)
         return extended
 
     def submit_work_result(
         self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
     ) -> None:
-        """As the contract has it."""
         self._call("submit_work_result", workflow_execution_id, op, output, run_id)
 
     def forget(self, workflow_execution_id: str, runs: Iterable[tuple[str, int]] | None = None) -> None:
-        """As the contract has it."""
         self._call("forget", workflow_execution_id, runs)
 
     def held(self, before: str) -> list[str]:
-        """As the contract has it."""
         ids: list[str] = self._call("held", before)
         return ids
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
-        """As the contract has it."""
         woken: bool = self._call("wait", workflow_execution_id, timeout)
         return woken
 
@@ -171,8 +155,9 @@ def brief(value: object) -> str:
         case WorkflowRecord():
             return f"<{_short(value.workflow_execution_id)} version {value.version}>"
         case RecordPatch():
-            changed = [name for name in ("status", "outcome", "wake_at", "state", "steps")
-                       if getattr(value, name) is not UNSET]
+            changed = [
+                name for name in ("status", "outcome", "wake_at", "state", "steps") if getattr(value, name) is not UNSET
+            ]
             return f"<patch of {_short(value.workflow_execution_id)} version {value.version}: {', '.join(changed)}>"
         case DispatchJob():
             delivery = f" delivery {value.delivery}" if value.delivery else ""

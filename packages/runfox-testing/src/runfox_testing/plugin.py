@@ -187,7 +187,7 @@ def _session(config: pytest.Config) -> KitSession:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
+def pytest_testnodedown(node: Any) -> None:
     """pytest-xdist: what a worker knows comes to the controller."""
     from runfox_testing.verdict import Subject
 
@@ -251,5 +251,3 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """What is checked, above the results."""
     chosen = [f"{kind} {config.getoption(option)}" for kind, option in _CHOSEN.items() if config.getoption(option)]
     return f"runfox conformance: {', '.join(chosen)}" if chosen else None
-
-

@@ -84,19 +84,18 @@ class KitSession:
             self._fail(cls, check, f"it is waived, but it does not apply: {lacking} is not claimed. Remove the waiver")
         case = bench.case(f"{self.seed}/{check.id}", subject.abilities)
         began = time.perf_counter()
-        error = _error_of(check, case, self.profile.deadline)
+        raised = _error_of(check, case, self.profile.deadline)
         seconds = time.perf_counter() - began
-        match error, reason:
-            case None, None:
-                subject.add(check.id, CheckResult(outcome=Outcome.PASSED, seconds=seconds))
-            case None, _:
-                self._fail(cls, check, f"it passes although it is waived ({reason}). Remove the waiver", seconds)
-            case _, None:
-                self._fail(cls, check, _observed(error), seconds, case.history.latest(_SHOWN_CALLS))
-            case _:
-                result = CheckResult(outcome=Outcome.WAIVED, seconds=seconds, observed=_observed(error))
-                subject.add(check.id, result)
-                pytest.xfail(f"waived: {reason}")
+        if raised is None and reason is None:
+            subject.add(check.id, CheckResult(outcome=Outcome.PASSED, seconds=seconds))
+        elif raised is None:
+            self._fail(cls, check, f"it passes although it is waived ({reason}). Remove the waiver", seconds)
+        elif reason is None:
+            self._fail(cls, check, _observed(raised), seconds, case.history.latest(_SHOWN_CALLS))
+        else:
+            result = CheckResult(outcome=Outcome.WAIVED, seconds=seconds, observed=_observed(raised))
+            subject.add(check.id, result)
+            pytest.xfail(f"waived: {reason}")
 
     def close(self) -> None:
         """End child processes, stop harnesses, remove folders."""
@@ -264,9 +263,8 @@ def _paragraph(title: str, text: str) -> str:
     return textwrap.fill(text, _WIDTH, initial_indent=head, subsequent_indent="    ", break_long_words=False)
 
 
-def _observed(error: Exception | None) -> str:
+def _observed(error: Exception) -> str:
     """What a check saw; for an error that it did not expect, with the way to it."""
-    assert error is not None
     notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, Violation):
         return f"{error}{notes}"

@@ -65,9 +65,7 @@ class Subject:
     def expected(self, contract: str) -> list[Check]:
         """The checks that have to run: of the contract's version, and of what is claimed."""
         return [
-            check
-            for check in checks_of(self.kind, contract)
-            if self.abilities is None or check.needs <= self.abilities
+            check for check in checks_of(self.kind, contract) if self.abilities is None or check.needs <= self.abilities
         ]
 
     def missing(self, contract: str) -> list[Check]:
@@ -152,7 +150,9 @@ class Subject:
 
 def checks_of(kind: Kind, contract: str) -> list[Check]:
     """The checks of a kind that the version of the contract has."""
-    return [check for check in all_checks().values() if check.kind == kind and version(check.since) <= version(contract)]
+    return [
+        check for check in all_checks().values() if check.kind == kind and version(check.since) <= version(contract)
+    ]
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -96,7 +96,6 @@ class StoreStub(_Stub):
     """A store that is elsewhere."""
 
     def load(self, workflow_execution_id: str) -> WorkflowRecord:
-        """As the contract has it, and so below."""
         return self._call("load", workflow_execution_id)  # type: ignore[no-any-return]  # what the reference gives
 
     def write(self, record: WorkflowRecord) -> None:
@@ -134,7 +133,6 @@ class RunnerStub(_Stub):
     """A runner that is elsewhere."""
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
-        """As the contract has it, and so below."""
         return self._call("dispatch", workflow_execution_id, jobs)  # type: ignore[no-any-return]  # the reference's
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
@@ -247,7 +245,9 @@ class RunnerClientHarness(ServedRunnerHarness):
 
     def start(self) -> None:
         """Begin to serve the reference."""
-        self._server = Server(lambda: InProcessRunner(clock=self.clock))
+        clock = self.clock
+        assert clock is not None
+        self._server = Server(lambda: InProcessRunner(clock=clock))
         self.endpoint_url = self._server.address
 
     def open(self, namespace: str) -> Any:
