@@ -10,13 +10,27 @@ from runfox.plugins import RunnerProvider, StoreProvider, hookimpl
 @hookimpl
 def runfox_stores() -> list[StoreProvider]:
     """The in-memory store."""
-    return [StoreProvider(scheme="memory", factory=_store, summary="records in this process's memory")]
+    return [
+        StoreProvider(
+            scheme="memory",
+            factory=_store,
+            summary="records in this process's memory",
+            harness="runfox_testing.memory:MemoryStoreHarness",
+        )
+    ]
 
 
 @hookimpl
 def runfox_runners() -> list[RunnerProvider]:
     """The in-process runner."""
-    return [RunnerProvider(scheme="memory", factory=_runner, summary="a job queue in this process's memory")]
+    return [
+        RunnerProvider(
+            scheme="memory",
+            factory=_runner,
+            summary="a job queue in this process's memory",
+            harness="runfox_testing.memory:MemoryRunnerHarness",
+        )
+    ]
 
 
 def _store(url: str) -> InMemoryStore:

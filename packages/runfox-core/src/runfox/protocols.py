@@ -9,7 +9,8 @@ method can show is a class attribute, ``durable`` or ``shared``. Both count as F
 
 STORE-CLAIM, RUN-CLAIM: what is claimed is true, methods take the arguments that are named here, and what can be done is
 claimed.
-STORE-DURABLE, RUN-DURABLE: with ``durable``, what was acknowledged survives closing, reopening and SIGKILL at any moment.
+STORE-DURABLE, RUN-DURABLE: with ``durable``, what was acknowledged survives closing, reopening and SIGKILL at any
+moment.
 STORE-SHARED, RUN-SHARED: with ``shared``, several processes see the same one, so somebody else may execute the jobs.
 STORE-THREADS, RUN-THREADS: one client may be used by several threads at once.
 STORE-CLOSE, RUN-CLOSE: a client that has a `close` gives back by it what it holds (threads, file handles,

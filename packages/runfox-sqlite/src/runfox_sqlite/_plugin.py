@@ -70,7 +70,7 @@ def runfox_stores() -> list[StoreProvider]:
             factory=open_store,
             summary="executions in an SQLite file",
             exports={"SqliteStore": "runfox_sqlite:SqliteStore"},
-            harness=None,
+            harness="runfox_sqlite.testing:SqliteStoreHarness",
         )
     ]
 
@@ -84,6 +84,6 @@ def runfox_runners() -> list[RunnerProvider]:
             factory=open_runner,
             summary="a job queue in an SQLite file",
             exports={"SqliteRunner": "runfox_sqlite:SqliteRunner"},
-            harness=None,
+            harness="runfox_sqlite.testing:SqliteRunnerHarness",
         )
     ]

@@ -210,8 +210,11 @@ class Child:
         self._answers.put(None)
 
 
-def race_of_processes(children: Sequence[Child], function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]],
-                      ) -> list[Any]:
+def race_of_processes(
+    children: Sequence[Child],
+    function: Callable[..., Any],
+    arguments: Sequence[tuple[Any, ...]],
+) -> list[Any]:
     """What the calls gave, or the exception that they raised, in the children's order. All begin at one moment."""
     at = time.time() + 0.01
     for child, own in zip(children, arguments, strict=True):

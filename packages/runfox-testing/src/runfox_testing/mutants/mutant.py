@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runfox_testing.harness import Harness
+from runfox_testing.harness import Harness, StoreHarness
+from runfox_testing.mutants.served import ServedRunnerHarness, ServedStoreHarness
 
 MODULES = ("runfox_testing.mutants.store", "runfox_testing.mutants.runner", "runfox_testing.mutants.workflow")
+
+
+_SERVED = "runfox_testing.mutants.served"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +33,20 @@ class Mutant:
         return self.harness.__qualname__
 
     @property
-    def import_string(self) -> str:
-        """What ``--runfox-store`` or ``--runfox-runner`` takes."""
-        return f"{self.harness.__module__}:{self.harness.__qualname__}"
+    def options(self) -> list[str]:
+        """The suite's options for it. A workflow's mutant is a store or a runner; the other part is the reference of
+        its kind: in the same process, or served.
+        """
+        option = "--runfox-store" if issubclass(self.harness, StoreHarness) else "--runfox-runner"
+        options = [f"{option}={self.harness.__module__}:{self.harness.__qualname__}"]
+        if self.check.startswith("FLOW-"):
+            served = issubclass(self.harness, ServedStoreHarness | ServedRunnerHarness)
+            if option == "--runfox-store":
+                other = f"--runfox-runner={_SERVED}:ServedRunnerHarness" if served else "--runfox-runner=memory"
+            else:
+                other = f"--runfox-store={_SERVED}:ServedStoreHarness" if served else "--runfox-store=memory"
+            options.append(other)
+        return options
 
 
 _mutants: dict[str, Mutant] = {}
