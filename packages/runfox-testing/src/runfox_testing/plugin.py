@@ -217,13 +217,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     verdict = overall(kit.subjects.values(), kit.contract)
     is_excused = verdict is Verdict.INCOMPLETE and config.getoption("--runfox-partial")
-    if not kit.subjects:
+    if _uncollected(config, kit):
         verdict, is_excused = Verdict.INCOMPLETE, False
     if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not is_excused:
         if verdict is Verdict.FAILED:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif verdict is Verdict.INCOMPLETE:
             session.exitstatus = INCOMPLETE
+
+
+def _uncollected(config: pytest.Config, kit: KitSession) -> list[str]:
+    """What the options ask for and nobody collected."""
+    names = {subject.name for subject in kit.subjects.values()}
+    asked = [f"{kind} {config.getoption(option)}" for kind, option in _CHOSEN.items() if config.getoption(option)]
+    return [name for name in asked if name not in names]
 
 
 def _is_chosen(config: pytest.Config) -> bool:
@@ -238,8 +245,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     kit = _session(config)
     terminalreporter.section(f"runfox conformance: {report.conditions(kit)}")
-    if not kit.subjects:
-        terminalreporter.line("INCOMPLETE: no check was collected; add: --pyargs runfox_testing.suite", red=True)
+    for name in _uncollected(config, kit):
+        terminalreporter.line(f"INCOMPLETE: {name}: not collected; add: --pyargs runfox_testing.suite", red=True)
     for subject in kit.subjects.values():
         report.write_summary(terminalreporter, subject, kit.contract)
     for path in config.getoption("--runfox-report"):

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from runfox_testing import observing
 from runfox_testing.abilities import abilities_of, abilities_of_pair, unseen_abilities
 from runfox_testing.case import Case, Pool, RunnerCase, StoreCase, WorkflowCase
 from runfox_testing.check import Check, Kind, Violation, describe
@@ -32,6 +33,7 @@ _CASES: Mapping[Kind, Callable[..., Case]] = {"store": StoreCase, "runner": Runn
 _SHOWN_CALLS = 12
 _SHOWN_FRAMES = 5
 _WIDTH = 116
+_INDENT = "    "
 
 
 class HarnessFailure(Exception):
@@ -200,10 +202,13 @@ def _key(cls: type) -> str:
 def _described(client: object) -> str:
     """The class of a client and its distribution: ``runfox_sqlite.SqliteStore (runfox-sqlite 0.1.0)``."""
     kind = type(client)
+    told = f"{kind.__module__}.{kind.__qualname__}"
     package = kind.__module__.partition(".")[0]
-    for name in importlib.metadata.packages_distributions().get(package, []):
-        return f"{kind.__module__}.{kind.__qualname__} ({name} {importlib.metadata.version(name)})"
-    return f"{kind.__module__}.{kind.__qualname__}"
+    names = importlib.metadata.packages_distributions().get(package) or [package]  # an editable one is not listed
+    try:
+        return f"{told} ({names[0].replace('_', '-')} {importlib.metadata.version(names[0])})"
+    except importlib.metadata.PackageNotFoundError:
+        return told
 
 
 # Running
@@ -250,17 +255,20 @@ def failure_text(check: Check, observed: str, history: Sequence[str], command: s
     ]
     if history:
         parts.append("\n".join(["  what led to it:", *(f"    {line}" for line in history)]))
-    parts.append("\n".join(["  usual causes:", *(_paragraph("  -", cause) for cause in check.causes)]))
+    parts.append("\n".join(["  usual causes:", *(_filled("  - ", cause) for cause in check.causes)]))
     parts.append(f"  to run it again:\n    {command}")
     return "\n".join(parts)
 
 
 def _paragraph(title: str, text: str) -> str:
     """A title and a text; a text of one line is wrapped, others stay as they are."""
-    head = f"  {title}{'' if title.endswith('-') else ':'} "
     if "\n" in text:
-        return head + "\n" + textwrap.indent(text, "    ")
-    return textwrap.fill(text, _WIDTH, initial_indent=head, subsequent_indent="    ", break_long_words=False)
+        return f"  {title}:\n{textwrap.indent(text, _INDENT)}"
+    return _filled(f"  {title}: ", text)
+
+
+def _filled(head: str, text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=head, subsequent_indent=_INDENT, break_long_words=False)
 
 
 def _observed(error: Exception) -> str:
@@ -268,6 +276,8 @@ def _observed(error: Exception) -> str:
     notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, Violation):
         return f"{error}{notes}"
-    frames = traceback.extract_tb(error.__traceback__)[-_SHOWN_FRAMES:]
-    way = "\n".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != observing.__file__]
+    way = "\n".join(
+        f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames[-_SHOWN_FRAMES:]
+    )
     return f"a call raised {describe(error)}, which the contract does not provide for here\n{way}{notes}"

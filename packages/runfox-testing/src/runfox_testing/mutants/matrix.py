@@ -40,7 +40,7 @@ def run(mutant: Mutant) -> Kill:
         command = [sys.executable, "-m", "pytest", "--pyargs", "runfox_testing.suite", *mutant.options]
         command += ["-k", mutant.check, f"--runfox-report={report}", "-p", "no:cacheprovider", "-q"]
         # What the session around this one was told is not for this one.
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS",)}
+        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
         done = subprocess.run(  # noqa: S603  # the interpreter that runs this
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
@@ -66,7 +66,7 @@ def to_markdown(kills: Iterable[Kill]) -> str:
     lines = [
         "# The kill matrix",
         "",
-        "For every check of the conformance kit an implementation that is wrong in one way, and what the check says of it.",
+        "For every check of the conformance kit an implementation that is wrong in one way, and what comes of it.",
         "Made by `python -m runfox_testing.mutants`; the tests of runfox-testing run the same.",
         "",
         "| check | what it proves | mutant | what is wrong with it | killed |",
