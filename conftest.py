@@ -1,4 +1,4 @@
-"""Hypothesis profiles for every package's tests.
+"""Hypothesis profiles for every package's tests, and `pytester` for the tests of our pytest plugin.
 
 `small` under CI, `default` elsewhere; ``--hypothesis-profile=thorough`` or RUNFOX_HYPOTHESIS_PROFILE asks for more.
 No profile has a deadline: no test is one of a time limit.
@@ -7,6 +7,8 @@ No profile has a deadline: no test is one of a time limit.
 import os
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["pytester"]
 
 settings.register_profile(
     "small", max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -16,10 +16,12 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST = PYTHONS[0]
 CORE = "runfox-core"
 WHEELS = ROOT / "dist"
+THIRD_PARTY = ROOT / "examples" / "custom_backend"
+MUTANTS = "packages/runfox-testing/tests/test_mutants.py"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "imports", "bare", "wheels", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "bare", "wheels", "third_party", "tests"]
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 nox.options.reuse_venv = "no"
 
@@ -99,16 +101,19 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "erase")
         session.run("coverage", "run", "-m", "pytest")
         session.run("coverage", "report")
-    else:
+    elif session.posargs:
         session.run("pytest", *session.posargs)
+    else:
+        # The kit's teeth are the same on every Python.
+        session.run("pytest", f"--deselect={MUTANTS}")
 
 
 @nox.session(python=OLDEST)
 def build(session: nox.Session) -> None:
-    """Every package's wheel, into dist/."""
+    """Every package's wheel and that of the example of a stranger's, into dist/."""
     install_groups(session, "build")
     shutil.rmtree(WHEELS, ignore_errors=True)
-    for folder in packages():
+    for folder in [*packages(), THIRD_PARTY]:
         build = ("python", "-m", "build", "--wheel", "--installer", "uv")
         session.run(*build, "--outdir", str(WHEELS), str(folder), silent=True)
 
@@ -140,3 +145,25 @@ def wheels(session: nox.Session) -> None:
     script = ROOT / "tests" / "wheels" / "installed_packages.py"
     session.chdir(session.create_tmp())
     session.run("python", "-I", "-W", "error", str(script), *[folder.name for folder in packages()])
+
+
+@nox.session(python=OLDEST, requires=["build"])
+def third_party(session: nox.Session) -> None:
+    """A stranger's distribution, installed as such beside the wheels of core and kit: passes all that it claims."""
+    ours = [ROOT / "packages" / name for name in (CORE, "runfox-testing")]
+    session.install(f"{wheel_of(ours[0])}[standard]", str(wheel_of(ours[1])), f"{wheel_of(THIRD_PARTY)}[test]")
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "tests", ignore_errors=True)
+    shutil.copytree(THIRD_PARTY / "tests", folder / "tests")
+    session.chdir(folder)
+    session.run("pytest", "-W", "error", "tests", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def reference(session: nox.Session) -> None:
+    """Write the pages that are made from code: the contract with its checks, and the kill matrix."""
+    install_from_tree(session)
+    for module, page in (("runfox_testing.reference", "contract.md"), ("runfox_testing.mutants", "kill-matrix.md")):
+        text = session.run("python", "-m", module, silent=True)
+        assert isinstance(text, str)
+        (ROOT / "docs" / "reference" / page).write_text(text, encoding="utf-8")
