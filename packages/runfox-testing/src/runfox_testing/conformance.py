@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 class Conformance:
     """What the three kinds share. `waivers` name the checks that are known to fail."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.test_clause is not Conformance.test_clause:
+            raise TypeError(f"{cls.__name__}.test_clause is the kit's: add tests of your own under other names")
+
     kind: ClassVar[Kind]
     waivers: ClassVar[Sequence[Waiver]] = ()
 
