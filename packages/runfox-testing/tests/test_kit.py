@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import runfox_testing
+from runfox_testing import Waiver
+from runfox_testing.verdict import CheckResult, Outcome, Subject
+
 INCOMPLETE = 6
 
 STORE = """
@@ -208,8 +212,6 @@ def test_a_waiver_of_no_check_is_an_error(pytester: pytest.Pytester) -> None:
 
 
 def test_a_waiver_needs_a_reason() -> None:
-    from runfox_testing import Waiver
-
     with pytest.raises(ValueError, match="needs a reason"):
         Waiver("STORE-CAS-01", " ")
 
@@ -405,8 +407,6 @@ def test_the_plugin_is_light_to_load() -> None:
 
 
 def test_nothing_that_ships_is_named_like_a_test() -> None:
-    import runfox_testing
-
     folder = Path(runfox_testing.__file__).parent
     files = sorted(folder.rglob("*.py"))
     assert files
@@ -414,8 +414,6 @@ def test_nothing_that_ships_is_named_like_a_test() -> None:
 
 
 def test_a_check_that_failed_once_has_failed() -> None:
-    from runfox_testing.verdict import CheckResult, Outcome, Subject
-
     subject = Subject(name="s", kind="store")
     for outcome in (Outcome.FAILED, Outcome.PASSED):
         subject.add("STORE-CAS-01", CheckResult(outcome=outcome, seconds=0.0))
