@@ -113,10 +113,10 @@ def test_anything_can_be_shown() -> None:
     assert difference(10**5_000, 1)
 
 
-@pytest.mark.parametrize("what", json_samples.no_json())
+@pytest.mark.parametrize("what", [*json_samples.no_json(), *json_samples.beyond_limits()])
 def test_what_is_no_json_is_none(what: str) -> None:
     with pytest.raises(InvalidJSON):
-        copy_json(json_samples.no_json()[what], "the value")
+        copy_json((json_samples.no_json() | json_samples.beyond_limits())[what], "the value")
 
 
 def test_the_samples_are_json() -> None:

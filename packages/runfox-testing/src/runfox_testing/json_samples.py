@@ -122,7 +122,15 @@ def no_json() -> dict[str, object]:
         "None as a key": {None: "a"},
         "a boolean as a key": {True: "a"},
         "a tuple as a key": {(1, 2): "a"},
-        f"{MAX_DEPTH + 1} levels": nested(MAX_DEPTH + 1),
-        f"{MAX_INTEGER_DIGITS + 1} digits": 10**MAX_INTEGER_DIGITS,
         "a list in itself": circle,
+    }
+
+
+def beyond_limits() -> dict[str, JSONValue]:
+    """JSON that is over the limits up to which everything has to be kept, by what is too much in it."""
+    return {
+        f"{MAX_DEPTH + 1} levels": nested(MAX_DEPTH + 1),
+        f"{MAX_DEPTH * 8} levels": nested(MAX_DEPTH * 8),
+        f"{MAX_INTEGER_DIGITS + 1} digits": 10**MAX_INTEGER_DIGITS,
+        f"{MAX_INTEGER_DIGITS * 2} digits": 10 ** (MAX_INTEGER_DIGITS * 2),
     }

@@ -1,8 +1,41 @@
-"""What a store could claim and does not."""
+"""What a store could claim and does not: a claim too few is no failure, but worth a line in the report."""
 
+from __future__ import annotations
+
+from runfox.protocols import Store
 from runfox_testing.case import StoreCase
+from runfox_testing.sample_records import new_record
 
 
 def probe_store(case: StoreCase) -> list[str]:
-    """Sentences about claims too few. Being written."""
-    return []
+    """A sentence for each of ``durable`` and ``shared`` that is not claimed and seems to be true. Never raises."""
+    if {"durable", "shared"} <= case.abilities:
+        return []
+    try:
+        return _probe(case)
+    except Exception:  # noqa: BLE001  # what can't be tried out has nothing to tell; the checks tell what is wrong
+        return []
+
+
+def _probe(case: StoreCase) -> list[str]:
+    record = new_record("probe")
+    case.client().write(record)
+    child = case.process()
+    notes = []
+    if "shared" not in case.abilities and child.call(_knows, record.workflow_execution_id):
+        notes.append("shared is not claimed, but another process saw a record while this one had the store open")
+    # What several processes share may be kept by a server, and say nothing of what survives.
+    if not {"durable", "shared"} & case.abilities:
+        case.close_clients()
+        child.open(case.harnesses, case.namespace)
+        if child.call(_knows, record.workflow_execution_id):
+            notes.append("durable is not claimed, but a record survived in a new process")
+    return notes
+
+
+def _knows(client: Store, workflow_execution_id: str) -> bool:
+    try:
+        client.load(workflow_execution_id)
+    except Exception:  # noqa: BLE001  # whatever the reason, it is not there
+        return False
+    return True

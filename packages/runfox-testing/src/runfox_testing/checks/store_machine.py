@@ -1,0 +1,329 @@
+"""STORE-MODEL: any sequence of calls of any number of clients gives what the laws say.
+
+Hypothesis generates the sequences, `store_model.Model` says what has to come of them, `StoreMachine` calls and
+compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from runfox.errors import StorageUnavailable, WorkflowNotFound, WriteConflict
+from runfox.records import RecordPatch, StepRecord, WorkflowRecord
+from runfox.status import StepStatus, WorkflowStatus
+from runfox_testing.case import StoreCase
+from runfox_testing.check import check, describe, expect, violated
+from runfox_testing.checks.store_model import Kept, Model
+from runfox_testing.checks.stored import ids_of
+from runfox_testing.comparing import record_difference
+from runfox_testing.json_strategies import texts, values
+from runfox_testing.observing import ObservedStore
+from runfox_testing.sample_records import OPS, WORKFLOW_ID, at, copy_of, new_record
+
+_IDS = ("a", "b", "A")
+_CLIENTS = 3
+
+_state_keys = st.sampled_from(["x", "y", "z"]) | texts(4)
+_states = st.dictionaries(_state_keys, values(3), max_size=3)
+_step = st.builds(
+    StepRecord,
+    op=st.sampled_from(OPS),
+    status=st.sampled_from(StepStatus),
+    output=st.none() | st.dictionaries(texts(4), values(2), max_size=2),
+    run_id=st.integers(0, 3),
+    attempt=st.integers(0, 2),
+    host=st.none() | texts(4),
+)
+_several_steps = st.lists(_step, max_size=3).map(lambda steps: {step.op: step for step in steps})
+_wake_at = st.none() | st.integers(0, 20).map(at)
+_names = st.sampled_from([None, "orders", "workflow"])
+_ids = st.sampled_from(_IDS)
+_client = st.integers(0, _CLIENTS - 1)
+_off = st.sampled_from([0, 0, 0, 0, -1, 1])
+"""How far a version is from the stored one: mostly not at all."""
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> WorkflowRecord:
+    record = new_record(
+        name=draw(_names),
+        state=draw(_states),
+        inputs=draw(_states),
+        status=draw(st.sampled_from(WorkflowStatus)),
+        outcome=draw(values(3)),
+        wake_at=draw(_wake_at),
+        updated_at=at(draw(st.integers(0, 99))),
+    )
+    record.steps.update(draw(_several_steps))
+    return record
+
+
+_changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(WorkflowStatus),
+        "outcome": values(3),
+        "wake_at": _wake_at,
+        "state": _states,
+        "steps": _several_steps,
+    },
+)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Calls the store as the rules come, and compares with the model.
+
+    `case` and `with_faults` are set in a subclass. A rule whose ability is not claimed is never chosen.
+    """
+
+    case: StoreCase
+    with_faults: bool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.case.fresh_namespace()
+        self.model = Model()
+        self.clients: list[ObservedStore] = []
+        self.seen: dict[str, WorkflowRecord] = {}
+
+    @initialize()
+    def open(self) -> None:
+        """Several clients."""
+        self.clients = self.case.clients(_CLIENTS)
+
+    def able(self, ability: str) -> bool:
+        """True if the store claims it."""
+        return ability in self.case.abilities
+
+    # What changes
+
+    @rule(client=_client, execution_id=_ids, record=_records(), off=_off, lost=st.booleans())
+    def write(self, client: int, execution_id: str, record: WorkflowRecord, off: int, lost: bool) -> None:
+        """A whole record, at the stored version or beside it."""
+        known = self.model.kept.get(execution_id)
+        version = max(0, self.model.version(execution_id) + off)
+        if known is None and version == 0:
+            self.model.born += 1
+        # Two executions may be created in the same moment, but never two of one id.
+        created_at = known.told("created_at") if known else at(self.model.born + (execution_id == "b"))
+        mine = copy_of(record, execution_id=execution_id, version=version, created_at=created_at)
+        self.changes(
+            f"a write of version {version}",
+            lambda: self.clients[client].write(mine),
+            self.model.write(mine),
+            WriteConflict,
+            lost=lost,
+        )
+
+    @precondition(lambda self: self.able("SupportsPatch"))
+    @rule(client=_client, execution_id=_ids, changes=_changes, off=_off, lost=st.booleans())
+    def patch(self, client: int, execution_id: str, changes: dict[str, Any], off: int, lost: bool) -> None:
+        """A patch, at the stored version or beside it."""
+        version = max(0, self.model.version(execution_id) + off)
+        patch = RecordPatch(
+            workflow_execution_id=f"{WORKFLOW_ID}#{execution_id}", version=version, updated_at=at(version), **changes
+        )
+        succeeds = self.model.patch(execution_id, patch)
+        self.changes(
+            f"a patch of version {version}",
+            lambda: self.clients[client].patch(patch),
+            succeeds,
+            WriteConflict,
+            lost=lost,
+        )
+        seen = self.seen.get(execution_id)
+        if succeeds and seen is not None and seen.version == version:
+            # What the caller knows after its own commit, without a load.
+            patch.apply_to(seen)
+            seen.version += 1
+
+    @precondition(lambda self: self.able("SupportsDelete"))
+    @rule(client=_client, execution_id=_ids, lost=st.booleans())
+    def delete(self, client: int, execution_id: str, lost: bool) -> None:
+        """A deletion, of what is there or not."""
+        self.changes(
+            "a deletion",
+            lambda: self.clients[client].delete(f"{WORKFLOW_ID}#{execution_id}"),
+            self.model.kept.pop(execution_id, None) is not None,
+            WorkflowNotFound,
+            lost=lost,
+        )
+
+    def changes(
+        self, what: str, call: Callable[[], None], succeeds: bool, refusal: type[Exception], *, lost: bool
+    ) -> None:
+        """A call that has to succeed, or to be refused. Where its reply is lost, the caller repeats it: the effect
+        has happened, so that it has to be refused then.
+        """
+        for is_first in (True, False):
+            try:
+                call()
+                if is_first and lost and self.with_faults:
+                    raise StorageUnavailable("the reply was lost")
+            except StorageUnavailable:
+                if not (is_first and lost and self.with_faults):
+                    raise
+                expect(succeeds, f"{what} was acknowledged where {refusal.__name__} is due")
+                what, succeeds = f"after a lost reply, {what} again", False
+                continue
+            except refusal as error:
+                expect(not succeeds, f"{what} raised {describe(error)}, though nothing is in its way")
+            except Exception as error:  # noqa: BLE001  # what was observed
+                violated(f"{what} raised {describe(error)}")
+            else:
+                expect(succeeds, f"{what} was acknowledged where {refusal.__name__} is due")
+            break
+
+    # What asks
+
+    @rule(client=_client, execution_id=_ids)
+    def load(self, client: int, execution_id: str) -> None:
+        """A load; what was seen is remembered for a refresh."""
+        found = self.asked("load", self.clients[client].load, execution_id)
+        if found is not None:
+            self.seen[execution_id] = found
+
+    @precondition(lambda self: self.able("SupportsRefresh") and self.seen)
+    @rule(client=_client, data=st.data())
+    def refresh(self, client: int, data: st.DataObject) -> None:
+        """A refresh of what was seen some time ago."""
+        execution_id = data.draw(st.sampled_from(sorted(self.seen)))
+        seen = self.seen[execution_id]
+        before = copy_of(seen)
+        found = self.asked("refresh", lambda _: self.clients[client].refresh(seen), execution_id)
+        problem = record_difference(seen, before)
+        expect(problem is None, f"refresh has changed its argument: {problem}")
+        if found is None:
+            del self.seen[execution_id]
+        else:
+            self.seen[execution_id] = found
+
+    def asked(self, what: str, ask: Callable[[str], WorkflowRecord], execution_id: str) -> WorkflowRecord | None:
+        """The record that a load or refresh gives, which has to be the stored one."""
+        wanted = self.model.kept.get(execution_id)
+        try:
+            found = ask(f"{WORKFLOW_ID}#{execution_id}")
+        except WorkflowNotFound:
+            expect(wanted is None, f"{what} raised WorkflowNotFound, though the execution is stored")
+            return None
+        if wanted is None:
+            violated(f"{what} gave a record of version {found.version} where WorkflowNotFound is due")
+        kept = Kept.of(found)
+        for name in ("version", "fields", "state", "steps"):
+            mine, theirs = getattr(wanted, name), getattr(kept, name)
+            same = mine == theirs and (name != "state" or list(mine) == list(theirs))
+            expect(same, f"{what} gave a record whose {name} are {theirs!r:.300}, not {mine!r:.300}")
+        return found
+
+    @precondition(lambda self: self.able("SupportsListing"))
+    @rule(
+        client=_client,
+        status=st.none() | st.sampled_from(WorkflowStatus),
+        name=_names,
+        since=st.none() | st.integers(0, 9).map(at),
+        limit=st.integers(1, 3),
+    )
+    def browse(
+        self, client: int, status: WorkflowStatus | None, name: str | None, since: str | None, limit: int
+    ) -> None:
+        """All pages of a listing."""
+        wanted = self.model.listed(status, name, since)
+
+        def ask() -> list[str]:
+            found: list[str] = []
+            after = None
+            while True:
+                page = self.clients[client].list_executions(
+                    status=status, name=name, since=since, limit=limit, after=after
+                )
+                found += ids_of(page)
+                if len(page) < limit or len(found) > len(_IDS):
+                    return found
+                after = page[-1].cursor
+
+        def order(ids: list[str]) -> list[str]:
+            return [self.model.kept[key].told("created_at") if key in self.model.kept else key for key in ids]
+
+        found = self.case.awaited(ask, lambda ids: sorted(ids) == sorted(wanted))
+        expect(sorted(found) == sorted(wanted), f"the pages of a listing have {found}, not {wanted}")
+        expect(order(found) == order(wanted), f"the listing has {found}, which is not newest first: {order(found)}")
+
+    @precondition(lambda self: self.able("SupportsWake"))
+    @rule(client=_client, now=st.integers(0, 20).map(at))
+    def due(self, client: int, now: str) -> None:
+        """What is due."""
+        wanted = self.model.due(now)
+        found = self.case.awaited(
+            lambda: [key.partition("#")[2] for key in self.clients[client].due(now)],
+            lambda ids: sorted(ids) == sorted(wanted),
+        )
+        expect(sorted(found) == sorted(wanted), f"{found} are due, not {wanted}")
+        times = [self.model.kept[key].told("wake_at") for key in found]
+        expect(times == sorted(times), f"what is due comes in the order of {times}")
+
+    # What happens to clients
+
+    @precondition(lambda self: self.with_faults)
+    @rule(client=_client)
+    def crash(self, client: int) -> None:
+        """A client is abandoned as a crash does it, and another one takes its place."""
+        self.case.abandon(self.clients[client])
+        self.clients[client] = self.case.client()
+
+    @precondition(lambda self: self.able("durable"))
+    @rule()
+    def reopen(self) -> None:
+        """All clients are closed, and others opened."""
+        self.case.close_clients()
+        self.clients = self.case.clients(_CLIENTS)
+
+    def teardown(self) -> None:
+        """In the end everything is as the model has it, for every client."""
+        for client in range(len(self.clients)):
+            for execution_id in _IDS:
+                self.load(client, execution_id)
+
+
+def _run(case: StoreCase, *, with_faults: bool) -> None:
+    count = 0
+
+    class Machine(StoreMachine):
+        def __init__(self) -> None:
+            nonlocal count
+            count += 1
+            super().__init__()
+
+    Machine.case, Machine.with_faults = case, with_faults
+    seeded: Any = hypothesis.seed(case.seed)(Machine)
+    run_state_machine_as_test(seeded, settings=case.settings())
+    expect(count >= case.profile.examples // 2, f"only {count} sequences of calls were tried")
+
+
+@check(
+    "STORE-MODEL-01",
+    traits=("property",),
+    causes=["a sequence that the other checks do not try; the calls below are the shortest that differ"],
+)
+def any_sequence_of_calls_gives_what_the_laws_say(case: StoreCase) -> None:
+    """Generated sequences of all calls that the store claims, by several clients that are closed and opened again, give
+    at every call what a model of the contract gives.
+    """
+    _run(case, with_faults=False)
+
+
+@check(
+    "STORE-MODEL-02",
+    traits=("property",),
+    causes=[
+        "a call that is repeated after a lost reply has a second effect, or is taken for the first one",
+        "a client that was never closed holds something that others wait for",
+    ],
+)
+def faults_change_nothing_of_that(case: StoreCase) -> None:
+    """The same holds where clients crash, and where replies are lost after the effect and the call is repeated."""
+    _run(case, with_faults=True)

@@ -1,0 +1,112 @@
+"""What many checks of stores do: write a record, expect what is stored, expect one winner of a race."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from runfox.errors import RunfoxError, WorkflowNotFound, WriteConflict
+from runfox.protocols import Store
+from runfox.records import ExecutionSummary, RecordPatch, WorkflowRecord
+from runfox_testing.case import StoreCase
+from runfox_testing.check import describe, expect, violated
+from runfox_testing.comparing import record_difference
+from runfox_testing.observing import ObservedStore
+from runfox_testing.races import Outcome
+from runfox_testing.sample_records import copy_of, patched
+
+T = TypeVar("T")
+
+
+def written(client: Store, record: WorkflowRecord) -> WorkflowRecord:
+    """Write a copy of `record`; gives what has to be stored then."""
+    client.write(copy_of(record))
+    return copy_of(record, version=record.version + 1)
+
+
+def applied(client: ObservedStore, record: WorkflowRecord, patch: RecordPatch) -> WorkflowRecord:
+    """Write a patch of the stored `record`; gives what has to be stored then."""
+    wanted = patched(record, patch)
+    client.patch(patch)
+    return wanted
+
+
+def expect_stored(client: Store, wanted: WorkflowRecord, what: str) -> WorkflowRecord:
+    """What the client loads, which has to be `wanted`. `what` tells the situation: ``after a refused write``."""
+    try:
+        found = client.load(wanted.workflow_execution_id)
+    except WorkflowNotFound:
+        violated(f"{what}, load({wanted.workflow_execution_id!r}) raises WorkflowNotFound: nothing is stored")
+    expect_record(found, wanted, f"{what}, load")
+    return found
+
+
+def expect_record(found: object, wanted: WorkflowRecord, what: str) -> None:
+    """`found` has to equal `wanted`. `what` is whose answer it is."""
+    problem = record_difference(found, wanted)
+    expect(problem is None, f"{what} gives another record; the first difference: {problem}")
+
+
+def expect_refused(what: str, call: Callable[[], object]) -> None:
+    """The call has to raise an error of runfox that says why the value can't be kept: no conflict, nothing else."""
+    try:
+        call()
+    except WriteConflict:
+        violated(f"{what} raised WriteConflict, after which callers load and try the same again for ever")
+    except RunfoxError:
+        return
+    except Exception as error:  # noqa: BLE001  # what was observed
+        violated(f"{what} raised {describe(error)}, which is no RunfoxError")
+    violated(f"{what} was acknowledged")
+
+
+def expect_unknown(client: Store, workflow_execution_id: str, what: str) -> None:
+    """Loading has to raise `WorkflowNotFound`, and nothing else."""
+    try:
+        found = client.load(workflow_execution_id)
+    except WorkflowNotFound:
+        return
+    except Exception as error:  # noqa: BLE001  # what was observed
+        violated(f"{what}, load({workflow_execution_id!r}) raised {describe(error)} where WorkflowNotFound is due")
+    violated(
+        f"{what}, load({workflow_execution_id!r}) gave the record {found.workflow_execution_id!r} of version "
+        f"{found.version} where WorkflowNotFound is due"
+    )
+
+
+def one_winner(outcomes: Iterable[Outcome[T]], what: str, lost: type[Exception] = WriteConflict) -> int:
+    """The number of the one call that succeeded; all others have to have raised `lost`."""
+    known = list(outcomes)
+    for outcome in known:
+        expect(
+            outcome.error is None or isinstance(outcome.error, lost),
+            f"{what}: one of {len(known)} raised {outcome}, where {lost.__name__} is due to all but one",
+        )
+    winners = [number for number, outcome in enumerate(known) if outcome.error is None]
+    expect(len(winners) == 1, f"{what}: {len(winners)} of {len(known)} were acknowledged, not exactly one")
+    return winners[0]
+
+
+def all_succeeded(outcomes: Iterable[Outcome[T]], what: str) -> list[T]:
+    """The answers of calls none of which may fail."""
+    answers: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome.error, AssertionError):
+            raise outcome.error
+        expect(outcome.error is None, f"{what}: a call raised {outcome}")
+        answers.append(outcome.value)  # type: ignore[arg-type]  # there is no error, so there is an answer
+    return answers
+
+
+def listed(
+    case: StoreCase, ask: Callable[[], list[ExecutionSummary]], wanted: list[str], what: str
+) -> list[ExecutionSummary]:
+    """The summaries as soon as they are those of `wanted`, execution ids in that order; they have to be."""
+    found = case.awaited(ask, lambda summaries: ids_of(summaries) == wanted)
+    expect(ids_of(found) == wanted, f"{what}: the listing has {ids_of(found)}, not {wanted}")
+    return found
+
+
+def ids_of(summaries: Iterable[ExecutionSummary]) -> list[str]:
+    """The execution ids, without the workflow's."""
+    return [summary.workflow_execution_id.partition("#")[2] for summary in summaries]
