@@ -12,6 +12,7 @@ from runfox.records import UNSET, ExecutionSummary, RecordPatch, WorkflowRecord
 from runfox.results import DispatchJob, StepResult
 from runfox.status import WorkflowStatus
 from runfox_testing.check import describe
+from runfox_testing.comparing import short
 
 _REMEMBERED = 200
 _WIDTH = 60
@@ -163,15 +164,20 @@ def brief(value: object) -> str:
             delivery = f" delivery {value.delivery}" if value.delivery else ""
             return f"<job {_short(value.workflow_execution_id)} {_short(value.op)} run {value.run_id}{delivery}>"
         case StepResult():
-            return f"<result {_short(value.op)} run {value.run_id}: {_short(repr(value.output))}>"
+            return f"<result {_short(value.op)} run {value.run_id}: {short(value.output)}>"
         case ExecutionSummary():
             return f"<{_short(value.workflow_execution_id)} {value.status}>"
         case list() if len(value) > 3:
-            return f"[{', '.join(brief(item) for item in value[:2])}, … {len(value)} in all]"
+            return f"[{', '.join(_brief_item(item) for item in value[:2])}, … {len(value)} in all]"
         case list():
-            return f"[{', '.join(brief(item) for item in value)}]"
+            return f"[{', '.join(_brief_item(item) for item in value)}]"
         case _:
-            return _short(repr(value))
+            return short(value)
+
+
+def _brief_item(item: object) -> str:
+    # Lists may be in one another 500 times, or be in themselves.
+    return short(item) if isinstance(item, list) else brief(item)
 
 
 def _short(text: str) -> str:

@@ -24,3 +24,28 @@ from runfox_testing.checks import (  # isort: skip  # the contract has another o
     store_close,
     store_machine,
 )
+
+from runfox_testing.checks import (  # isort: skip
+    runner_claims,
+    runner_json,
+    runner_dispatch,
+    runner_dispatch_again,
+    runner_local,
+    runner_limit,
+    runner_gather,
+    runner_list,
+    runner_take,
+    runner_lease,
+    runner_lease_tokens,
+    runner_lease_races,
+    runner_submit,
+    runner_submit_races,
+    runner_forget,
+    runner_held,
+    runner_wait,
+    runner_durable,
+    runner_shared,
+    runner_threads,
+    runner_close,
+    runner_model,
+)

@@ -7,6 +7,7 @@ either end are made by changing one class.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from multiprocessing.connection import Client, Connection, Listener
@@ -20,6 +21,9 @@ from runfox.results import DispatchJob, StepResult
 from runfox.status import WorkflowStatus
 from runfox_testing.clock import ManualClock
 from runfox_testing.harness import RunnerHarness, StoreHarness
+
+# To pickle a value takes more calls inside one another than the value has levels, and those may be 500.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 
 class Server:
@@ -147,7 +151,8 @@ class RunnerStub(_Stub):
         queues: Collection[str | None] | None = None,
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
-        return self._call("take_pending_jobs", limit, queues, lease_seconds)  # type: ignore[no-any-return]  # its
+        wanted = None if queues is None else list(queues)
+        return self._call("take_pending_jobs", limit, wanted, lease_seconds)  # type: ignore[no-any-return]  # its
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         return self._call("extend_lease", job, seconds)  # type: ignore[no-any-return]  # the reference's

@@ -1,0 +1,97 @@
+"""RUN-CLOSE: what is left of a client that is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import threading
+import time
+
+from runfox.times import LATEST
+from runfox_testing.case import RunnerCase
+from runfox_testing.check import check, expect
+from runfox_testing.checks.runner_jobs import EXECUTION, OTHER, job, jobs
+
+_CYCLES = 12
+_WARM_UP = 3
+_PATIENCE = 5.0
+
+
+@check(
+    "RUN-CLOSE-01",
+    causes=["a connection, a pool or a file stays open", "a thread of the client's own is not ended by close()"],
+)
+def a_closed_client_leaves_nothing(case: RunnerCase) -> None:
+    """After many clients were opened, used and closed there are no more threads and open files than after a few."""
+    for _ in range(_WARM_UP):
+        _use_and_close(case)
+    before = _resources()
+    for _ in range(_CYCLES):
+        _use_and_close(case)
+    deadline = time.monotonic() + _PATIENCE
+    while (after := _resources()) and _grown(before, after) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    grown = _grown(before, after)
+    what = " and ".join(f"{after[name] - before[name]} more {name}" for name in grown)
+    expect(not grown, f"after {_CYCLES} clients were opened, used and closed there are {what}")
+
+
+def _use_and_close(case: RunnerCase) -> None:
+    client = case.client()
+    client.dispatch(EXECUTION, [job()])
+    client.take_pending_jobs()
+    client.submit_work_result(EXECUTION, "step", {}, 1)
+    client.gather(EXECUTION)
+    client.forget(EXECUTION)
+    case.harnesses[0].close(client.raw)
+    case.abandon(client)
+
+
+def _resources() -> dict[str, int]:
+    gc.collect()
+    found = {"threads": threading.active_count()}
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            found["open files"] = len(os.listdir(folder))  # noqa: PTH208  # its entries may be gone at once
+            break
+    return found
+
+
+def _grown(before: dict[str, int], after: dict[str, int]) -> list[str]:
+    """What has become more with the clients: the interpreter's own may come and go."""
+    return [name for name in before if after[name] - before[name] >= _CYCLES // 2]
+
+
+@check(
+    "RUN-CLOSE-02",
+    causes=["clients share a connection or pool, which the first close() ends", "close() removes what is stored"],
+)
+def closing_one_client_does_not_disturb_another(case: RunnerCase) -> None:
+    """A client works on after another of the same namespace was closed, and finds what the closed one did."""
+    staying, leaving = case.clients(2)
+    known = job(execution=OTHER)
+    staying.dispatch(OTHER, [known])
+    leaving.dispatch(EXECUTION, jobs(2))
+    case.harnesses[0].close(leaving.raw)
+    case.abandon(leaving)
+    held = set(staying.held(LATEST))
+    expect(
+        held == {EXECUTION, OTHER},
+        f"after another client was closed the executions {sorted(held)} are held, not {EXECUTION} and {OTHER}",
+    )
+    if "queue" in case.abilities:
+        found = case.take(staying, 3)
+        expect(len(found) == 3, f"after another client was closed {len(found)} of 3 pending jobs could be taken")
+
+
+@check("RUN-CLOSE-03", causes=["close() closes a connection that is None, or not open, the second time"])
+def closing_twice_is_harmless(case: RunnerCase) -> None:
+    """A client may be closed twice, and the second time changes nothing for others."""
+    one, two = case.clients(2)
+    one.dispatch(EXECUTION, [job()])
+    case.abandon(one)
+    for _ in range(2):
+        case.harnesses[0].close(one.raw)
+    held = two.held(LATEST)
+    expect(held == [EXECUTION], f"after another client was closed twice the executions {held} are held")

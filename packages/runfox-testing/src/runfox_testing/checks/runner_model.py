@@ -1,0 +1,292 @@
+"""RUN-MODEL: sequences of calls of several clients, held against a model that is written from the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from runfox.jsonvalue import JSONValue
+from runfox.results import DispatchJob
+from runfox.times import LATEST, format_time
+from runfox_testing.case import RunnerCase
+from runfox_testing.check import check, expect
+from runfox_testing.checks.runner_expectations import Entry, Model
+from runfox_testing.checks.runner_jobs import BETWEEN, expect_equal_jobs, expect_results, job, names, told
+from runfox_testing.comparing import short
+from runfox_testing.observing import ObservedRunner
+
+_EXECUTIONS = ("flow#1", "flow#12")
+_OPS = ("a", "b", "ab")
+_QUEUES = {"a": None, "b": "fast", "ab": None}
+_CLIENTS = 3
+_LONG = 100_000.0
+_LENGTHS = (10.0, 60.0)
+"""Seconds of leases, on a clock that can be moved; in real time all leases are `_LONG`."""
+
+_clients = st.integers(0, _CLIENTS - 1)
+_executions = st.sampled_from(_EXECUTIONS)
+_ops = st.sampled_from(_OPS)
+_runs = st.integers(1, 3)
+_steps = st.lists(st.tuples(_ops, _runs), max_size=4)
+_outputs: st.SearchStrategy[JSONValue] = st.sampled_from([{"n": 1}, {"n": 2}, {}, None, False, [], "text"])
+_queues = st.none() | st.lists(st.sampled_from([None, "fast", "unknown"]), unique=True, max_size=3)
+
+
+class RunnerMachine(RuleBasedStateMachine):
+    """Calls of several clients, and what is due after each of them."""
+
+    def __init__(self, case: RunnerCase) -> None:
+        super().__init__()
+        case.fresh_namespace()
+        self.case = case
+        self.clients = case.clients(_CLIENTS)
+        self.model = Model(case.now)
+        self.taken: list[DispatchJob] = []
+
+    # Drivers
+
+    @rule(client=_clients, execution=_executions, steps=_steps)
+    def dispatch(self, client: int, execution: str, steps: list[tuple[str, int]]) -> None:
+        """New runs, known ones, older and newer ones."""
+        self.case.pass_time(BETWEEN)
+        wanted = [
+            job(op, run_id, execution=execution, queue=_QUEUES[op])
+            for op, run_id in steps
+            # Whether a runner remembers which was the newest of the runs that it has forgotten is its own affair.
+            if run_id >= self.model.forgotten.get((execution, op), 0)
+        ]
+        answer = self.clients[client].dispatch(execution, wanted)
+        expect(answer == [], f"dispatch gave {short(answer)} for jobs that it had to queue")
+        self.model.dispatch(wanted)
+
+    @rule(client=_clients, execution=_executions)
+    def gather(self, client: int, execution: str) -> None:
+        """The results since the last gather and dispatch."""
+        found = self.clients[client].gather(execution)
+        wanted = [(entry.job.op, entry.job.run_id, entry.output) for entry in self.model.gather(execution)]
+        if self.model.went_back:
+            # Who orders by time can't tell the order any more.
+            found = sorted(found, key=lambda result: result.op)
+            wanted.sort(key=lambda result: result[0])
+        expect_results(found, wanted, f"gathered for {execution}")
+
+    @rule(client=_clients, execution=_executions, runs=st.none() | _steps)
+    def forget(self, client: int, execution: str, runs: list[tuple[str, int]] | None) -> None:
+        """All of an execution, or some runs, known or not."""
+        self.clients[client].forget(execution, None if runs is None else iter(runs))
+        self.model.forget(execution, runs)
+
+    @rule(client=_clients, seconds=st.sampled_from([0.0, 1e-6, 5.0, 60.0]))
+    def held(self, client: int, seconds: float) -> None:
+        """The executions with an entry that was not touched since."""
+        moments = [(LATEST, float("inf"))]
+        if self.case.clock is not None and not self.model.went_back:
+            moments.append((format_time(self.case.now() - seconds), self.case.now() - seconds))
+        for before, moment in moments:
+            found = self.clients[client].held(before)
+            surely, perhaps = self.model.held_before(moment)
+            right = surely <= set(found) <= perhaps and len(found) == len(set(found))
+            expect(right, f"held before {before} (now it is {self.case.utc()}) are {found}, not {sorted(surely)}")
+
+    # Workers
+
+    @rule(client=_clients)
+    def list_pending(self, client: int) -> None:
+        """Every pending job, twice the same."""
+        wanted = [entry.job for entry in self.model.pending()]
+        for _ in range(2):
+            found = self.case.awaited(
+                self.clients[client].list_pending_jobs, lambda found: names(found) == names(wanted)
+            )
+            expect_equal_jobs(found, wanted, "pending")
+
+    @rule(
+        client=_clients,
+        limit=st.none() | st.integers(-1, 3),
+        queues=_queues,
+        length=st.sampled_from(_LENGTHS),
+    )
+    def take(self, client: int, limit: int | None, queues: Collection[str | None] | None, length: float) -> None:
+        """So many of the pending jobs, oldest first."""
+        self.taken += self._take(self.clients[client], limit, queues, length)
+
+    def _take(
+        self, client: ObservedRunner, limit: int | None, queues: Collection[str | None] | None, length: float
+    ) -> list[DispatchJob]:
+        seconds = length if self.case.clock else _LONG
+        due = [entry for entry in self.model.pending() if queues is None or entry.job.queue in queues]
+        count = len(due) if limit is None else min(max(limit, 0), len(due))
+        if self.case.harness.lag_seconds and count:
+            found = self.case.take(client, count, queues=queues, lease_seconds=seconds)
+        else:
+            found = client.take_pending_jobs(limit, queues, seconds)
+        entries = [self._due_entry(one, due) for one in found]
+        expect(len(found) == count, f"{told(found)} were taken where {count} of {told(e.job for e in due)} are due")
+        if not self.model.went_back:
+            fresh = [entry.number for entry in due if entry.is_fresh]
+            order = [entry.number for entry in entries if entry.is_fresh]
+            expect(order == fresh[: len(order)], f"{told(found)} were taken, and not the oldest first")
+        for entry, one in zip(entries, found, strict=True):
+            self._expect_delivery(entry, one)
+            self.model.take(entry, one, seconds)
+        return found
+
+    def _due_entry(self, found: DispatchJob, due: list[Entry]) -> Entry:
+        matching = [entry for entry in due if names([entry.job]) == names([found])]
+        expect(matching, f"{told([found])} was taken where {told(entry.job for entry in due)} are due")
+        expect_equal_jobs([found], [matching[0].job], "taken")
+        return matching[0]
+
+    def _expect_delivery(self, entry: Entry, found: DispatchJob) -> None:
+        least = entry.delivery + 1
+        right = found.delivery >= least if entry.was_given_back else found.delivery == least
+        expect(right, f"the delivery after number {entry.delivery} has `delivery` {found.delivery}")
+        used = {one.lease for one in self.taken}
+        expect(isinstance(found.lease, str) and found.lease, f"a taken job has the lease {found.lease!r}")
+        expect(found.lease not in used, f"a lease has the token of an earlier one, {found.lease!r}")
+
+    @precondition(lambda self: self.taken)
+    @rule(client=_clients, which=st.integers(0, 99), seconds=st.sampled_from([None, 0, *_LENGTHS]))
+    def extend(self, client: int, which: int, seconds: float | None) -> None:
+        """A lease that lives, or lived once, is renewed or given back."""
+        one = self.taken[-1 - which % len(self.taken)]
+        given = seconds if self.case.clock or not seconds else _LONG
+        answer = self.clients[client].extend_lease(one, given)
+        wanted = self.model.extend(one, given)
+        expect(answer is wanted, f"a renewal of {told([one])} for {given} s gave {answer!r} where {wanted} is due")
+
+    @rule(
+        client=_clients,
+        execution=_executions,
+        op=_ops,
+        run_id=st.none() | _runs,
+        output=_outputs,
+    )
+    def submit(self, client: int, execution: str, op: str, run_id: int | None, output: JSONValue) -> None:
+        """A first result, a second one, one for an unknown or superseded run."""
+        self.case.pass_time(BETWEEN)
+        self.clients[client].submit_work_result(execution, op, output, run_id)
+        self.model.submit(execution, op, run_id, output)
+
+    @precondition(lambda self: self.taken)
+    @rule(client=_clients, which=st.integers(0, 99), output=_outputs)
+    def submit_taken(self, client: int, which: int, output: JSONValue) -> None:
+        """The result of a job that somebody has taken, now or once."""
+        one = self.taken[-1 - which % len(self.taken)]
+        self.submit(client, one.workflow_execution_id, one.op, one.run_id, output)
+
+    # Time
+
+    @precondition(lambda self: self.case.clock is not None)
+    @rule(seconds=st.sampled_from([1.0, 9.0, 30.0]))
+    def time_passes(self, seconds: float) -> None:
+        """The clock goes forward by a time that has nothing to do with leases."""
+        self.case.pass_time(seconds)
+
+    @precondition(lambda self: self.case.clock is not None and self.model.leases())
+    @rule(which=st.integers(0, 99), early=st.booleans())
+    def a_lease_ends(self, which: int, early: bool) -> None:
+        """The clock goes forward to the end of a lease, or to just before it."""
+        leases = self.model.leases()
+        end = leases[which % len(leases)].until
+        self.case.pass_time(max(0.0, end - self.case.now() - (self.case.margin if early else 0.0)))
+
+    @precondition(lambda self: self.case.clock is not None)
+    @rule(client=_clients, seconds=st.sampled_from([0.5, 5.0, 1_000.0]))
+    def the_clock_goes_back(self, client: int, seconds: float) -> None:
+        """The clock goes back. Before and after it all that is pending is taken: whether a lease that has lapsed on
+        one clock lives again when the clock comes there once more, the contract does not say.
+        """
+        self.taken += self._take(self.clients[client], None, None, _LENGTHS[0])
+        self.case.pass_time(-seconds)
+        self.model.went_back = True
+        self.taken += self._take(self.clients[client], None, None, _LENGTHS[0])
+
+
+class CrashingMachine(RunnerMachine):
+    """As `RunnerMachine`, with clients that are gone and replies that are lost, after which calls are repeated."""
+
+    @rule(client=_clients)
+    def crash(self, client: int) -> None:
+        """A client is used no more, whatever it has taken; another one comes."""
+        self.clients[client] = self.case.client()
+
+    @precondition(lambda self: "durable" in self.case.abilities)
+    @rule()
+    def reopen(self) -> None:
+        """All clients are closed, and others opened."""
+        self.case.close_clients()
+        self.clients = self.case.clients(_CLIENTS)
+
+    @rule(client=_clients, execution=_executions, steps=_steps)
+    def dispatch_twice(self, client: int, execution: str, steps: list[tuple[str, int]]) -> None:
+        """The reply of a dispatch is lost: another client repeats it."""
+        self.dispatch(client, execution, steps)
+        self.dispatch((client + 1) % _CLIENTS, execution, steps)
+
+    @rule(client=_clients, limit=st.integers(1, 3), length=st.sampled_from(_LENGTHS))
+    def lost_take(self, client: int, limit: int, length: float) -> None:
+        """The reply of a take is lost: nobody has the jobs until their leases lapse."""
+        self._take(self.clients[client], limit, None, length)
+
+    @rule(client=_clients, execution=_executions, op=_ops, run_id=_runs, outputs=st.tuples(_outputs, _outputs))
+    def submit_twice(
+        self, client: int, execution: str, op: str, run_id: int, outputs: tuple[JSONValue, JSONValue]
+    ) -> None:
+        """The reply of a submit is lost: it is repeated, perhaps by one who has executed the job once more."""
+        for number, output in enumerate(outputs):
+            self.submit((client + number) % _CLIENTS, execution, op, run_id, output)
+
+    @rule(client=_clients, execution=_executions)
+    def lost_gather(self, client: int, execution: str) -> None:
+        """The reply of a gather is lost: the runs are dispatched again, and gathered."""
+        self.gather(client, execution)
+        steps = [(entry.job.op, entry.job.run_id) for entry in self.model.entries(execution)]
+        self.dispatch(client, execution, steps)
+        self.gather((client + 1) % _CLIENTS, execution)
+
+    @rule(client=_clients, execution=_executions, runs=_steps)
+    def forget_twice(self, client: int, execution: str, runs: list[tuple[str, int]]) -> None:
+        """The reply of a forget is lost: it is repeated."""
+        self.forget(client, execution, runs)
+        self.forget((client + 1) % _CLIENTS, execution, runs)
+
+
+def _run(case: RunnerCase, machine: type[RunnerMachine]) -> None:
+    run_test: Callable[..., Any] = run_state_machine_as_test
+
+    @hypothesis.seed(case.seed)
+    def make() -> RunnerMachine:
+        return machine(case)
+
+    run_test(make, settings=case.settings())
+
+
+@check(
+    "RUN-MODEL-01",
+    needs=("queue",),
+    traits=("property", "time"),
+    causes=["two laws are kept each by itself and not together: the steps of the example say which"],
+)
+def any_sequence_of_calls_gives_what_the_laws_say(case: RunnerCase) -> None:
+    """Any sequence of calls of three clients, on a clock that goes forth and back where it can be moved, gives what the
+    laws of the contract say.
+    """
+    _run(case, RunnerMachine)
+
+
+@check(
+    "RUN-MODEL-02",
+    needs=("queue",),
+    traits=("property", "time"),
+    causes=["a repeated call is not the same as one call", "something is kept by the client that has to be stored"],
+)
+def crashes_and_lost_replies_change_nothing_of_it(case: RunnerCase) -> None:
+    """Any sequence of calls gives what the laws say also where clients are gone, reopened, and repeat calls whose reply
+    was lost.
+    """
+    _run(case, CrashingMachine)

@@ -1,0 +1,172 @@
+"""RUN-SHARED: what other processes see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+from runfox.times import LATEST
+from runfox_testing.case import RunnerCase
+from runfox_testing.check import check, expect
+from runfox_testing.checks.runner_jobs import (
+    EXECUTION,
+    OTHER,
+    expect_equal_jobs,
+    expect_gathered,
+    expect_no_failures,
+    expect_pending,
+    expect_results,
+    job,
+    jobs,
+    submit,
+    told,
+)
+from runfox_testing.comparing import short
+from runfox_testing.processes import race_of_processes
+
+
+@check(
+    "RUN-SHARED-01",
+    needs=("queue", "shared"),
+    traits=("processes",),
+    causes=["a process keeps what it knows, and does not look again", "an id of the process is part of a key"],
+)
+def jobs_and_results_go_from_process_to_process(case: RunnerCase) -> None:
+    """What one process dispatches another takes and submits, and the first one gathers; and the other way round."""
+    client, child = case.client(), case.process()
+    for number in range(3):
+        execution = f"flow#{number}"
+        client.dispatch(execution, jobs(2, execution))
+        case.pending(client, 2)
+        taken = child.call(take_and_submit, "in the child")
+        expect_equal_jobs(taken, jobs(2, execution), "taken in another process")
+        wanted = [(one.op, 1, "in the child") for one in taken]
+        expect_gathered(client, wanted, "after another process had submitted", execution)
+        child.call(dispatch_in_child, OTHER, jobs(2, OTHER, number))
+        taken = case.take(client, 2)
+        expect_equal_jobs(taken, jobs(2, OTHER, number), "taken after another process had dispatched")
+        for one in taken:
+            submit(client, one, "in the parent")
+        results = child.call(gather_in_child, OTHER)
+        expect_results(results, [(one.op, number, "in the parent") for one in taken], "gathered by another process")
+
+
+def take_and_submit(client: Runner, output: str) -> list[DispatchJob]:
+    """In a child: all jobs, with a result for each."""
+    taken = client.take_pending_jobs()
+    for one in taken:
+        client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)
+    return taken
+
+
+def dispatch_in_child(client: Runner, execution: str, wanted: list[DispatchJob]) -> None:
+    """In a child: a dispatch."""
+    client.dispatch(execution, wanted)
+
+
+def gather_in_child(client: Runner, execution: str) -> object:
+    """In a child: a gather."""
+    return client.gather(execution)
+
+
+@check(
+    "RUN-SHARED-02",
+    needs=("queue", "shared"),
+    traits=("processes",),
+    causes=["leases and known runs are remembered by the process that made them"],
+)
+def what_one_process_ends_is_over_in_the_others(case: RunnerCase) -> None:
+    """A job that another process has taken is over there, too, when it is superseded, forgotten or submitted here."""
+    client, child = case.client(), case.process()
+    client.dispatch(EXECUTION, jobs(4))
+    case.pending(client, 4)
+    superseded, forgotten, submitted, living = sorted(child.call(take_all), key=lambda one: one.op)
+    client.dispatch(EXECUTION, [job(superseded.op, 2)])
+    client.forget(EXECUTION, [(forgotten.op, 1)])
+    submit(client, submitted, "here")
+    lives = child.call(extend_all, [superseded, forgotten, submitted, living])
+    expect(
+        lives == [False, False, False, True],
+        f"of a superseded, a forgotten, a submitted and a living lease another process could renew {lives}",
+    )
+    child.call(submit_each, [superseded, forgotten, submitted, living])
+    expect_gathered(
+        client, [(submitted.op, 1, "here"), (living.op, 1, "in the child")], "after another process submitted for all"
+    )
+    expect_pending(case, client, [job(superseded.op, 2)], "after another process submitted for all")
+
+
+def take_all(client: Runner) -> list[DispatchJob]:
+    """In a child: a take."""
+    return client.take_pending_jobs()
+
+
+def extend_all(client: Runner, taken: list[DispatchJob]) -> list[bool]:
+    """In a child: which leases live."""
+    return [client.extend_lease(one) for one in taken]
+
+
+def submit_each(client: Runner, taken: list[DispatchJob]) -> None:
+    """In a child: a result for each."""
+    for one in taken:
+        client.submit_work_result(one.workflow_execution_id, one.op, "in the child", one.run_id)
+
+
+@check(
+    "RUN-SHARED-03",
+    needs=("queue", "shared"),
+    traits=("processes",),
+    causes=["a look whether the run is known, and its insertion, are two transactions"],
+)
+def processes_that_dispatch_the_same_jobs_make_one_entry_each(case: RunnerCase) -> None:
+    """Of jobs that several processes dispatch at the same moment there is one entry each."""
+    client = case.client()
+    children = case.processes(case.profile.processes)
+    for number in range(max(2, case.profile.rounds // 2)):
+        case.history.clear()
+        execution = f"flow#{number}"
+        wanted = jobs(5, execution)
+        answers = race_of_processes(children, dispatch_in_child, [(execution, wanted)] * len(children))
+        expect_no_failures(answers)
+        taken = case.take(client, 5) + client.take_pending_jobs()
+        expect_equal_jobs(taken, wanted, f"taken after {len(children)} processes dispatched the same jobs at once")
+
+
+@check(
+    "RUN-SHARED-04",
+    needs=("queue", "shared"),
+    traits=("kills", "processes", "time"),
+    causes=["a lease ends with a connection that the dead process does not close", "leases live in memory"],
+)
+def the_jobs_of_a_killed_process_come_back(case: RunnerCase) -> None:
+    """Jobs that a killed process had taken are another's after the lease, each once, and not before; the results that
+    it had submitted are there.
+    """
+    client, child = case.client(), case.process()
+    client.dispatch(EXECUTION, jobs(5))
+    case.pending(client, 5)
+    child.start(take_and_stay, case.lease)
+    held = next(child.items())
+    child.kill()
+    expect(list(child.items()) == [], "a process that was killed went on")
+    expect(len(held) == 4, f"of five jobs another process took {len(held)} with limit 4")
+    free = [one for one in jobs(5) if one.op not in {taken.op for taken in held}]
+    taken = case.take(client, 1) + client.take_pending_jobs()
+    expect_equal_jobs(taken, free, "taken while a killed process had the others")
+    case.pass_time(case.lease + case.slack)
+    again = case.take(client, 3) + client.take_pending_jobs()
+    expect_equal_jobs(again, held[1:], "taken after the leases of a killed process were over")
+    deliveries = {one.delivery for one in again}
+    expect(deliveries == {2}, f"jobs of a killed process come again with `delivery` {short(deliveries)}, not 2")
+    expect_gathered(client, [(held[0].op, 1, "before the kill")], "after the process that submitted was killed")
+    expect(client.held(LATEST) == [EXECUTION], f"beside {EXECUTION} something is held; taken were {told(again)}")
+
+
+def take_and_stay(client: Runner, lease_seconds: float) -> Iterator[list[DispatchJob]]:
+    """In a child: takes four jobs, submits one result, and waits to be killed."""
+    taken = client.take_pending_jobs(4, None, lease_seconds)
+    client.submit_work_result(EXECUTION, taken[0].op, "before the kill", 1)
+    yield taken
+    time.sleep(600)
