@@ -11,7 +11,7 @@ import pytest
 
 from runfox import Backend, InProcessRunner, Pending, StepStatus, Workflow
 from runfox.results import DispatchJob
-from runfox_testing.clock import ManualClock
+from runfox_testing import ManualClock
 
 
 def test_it_stands_still() -> None:

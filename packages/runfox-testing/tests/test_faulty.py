@@ -33,10 +33,8 @@ from runfox.protocols import (
 )
 from runfox.results import DispatchJob
 from runfox.times import LATEST
-from runfox_testing.clock import ManualClock
-from runfox_testing.faults import Faults, Injected, Injector
-from runfox_testing.faulty_runner import FaultyRunner
-from runfox_testing.faulty_store import FaultyStore
+from runfox_testing import Faults, FaultyRunner, FaultyStore, ManualClock
+from runfox_testing.faults import Injected, Injector
 
 KEY = "w#e"
 STORE_ABILITIES = [SupportsPatch, SupportsRefresh, SupportsListing, SupportsDelete, SupportsWake]

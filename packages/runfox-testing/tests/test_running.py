@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,10 @@ from runfox import (
     WorkflowRecord,
     WorkflowStatus,
 )
-from runfox.results import DispatchJob
-from runfox_testing import running
-from runfox_testing.clock import ManualClock
+from runfox.results import DispatchJob, StepResult
+from runfox_testing import Faults, FaultyRunner, FaultyStore, ManualClock, run_workflow, running
 from runfox_testing.fakes import NO_ANSWER, MissingFake
-from runfox_testing.faults import Faults
-from runfox_testing.running import WorkflowDidNotEnd, WorkflowRun, run_workflow
+from runfox_testing.running import WorkflowDidNotEnd, WorkflowRun
 
 CHAIN = """
 name: chain
@@ -292,6 +290,10 @@ def test_time_goes_on_where_it_is_too_late_for_microseconds() -> None:
     assert run.calls_of("a") == 20
 
 
+def test_no_answer_is_told_by_its_name() -> None:
+    assert repr(NO_ANSWER) == "NO_ANSWER"
+
+
 # Runs that do not end
 
 
@@ -369,16 +371,23 @@ def test_what_a_given_store_or_runner_raises_is_raised() -> None:
         run_workflow(ONE_STEP, {"a": None}, store=Broken(), faults=Faults(delays=0.5, limit=20))
 
 
-def test_results_that_a_runner_has_at_once_are_settled() -> None:
-    class LocalRunner(InProcessRunner):
-        def dispatch(self, workflow_execution_id: str, jobs: Any) -> Any:
-            super().dispatch(workflow_execution_id, jobs)
-            for job in self.take_pending_jobs():
-                self.submit_work_result(workflow_execution_id, job.op, {"rows": [1, 2], "n": 2}, job.run_id)
-            return self.gather(workflow_execution_id)
+def test_parts_with_faults_of_their_own_are_refused() -> None:
+    with pytest.raises(TypeError, match="give it the bare store and runner, and faults="):
+        run_workflow(ONE_STEP, {"a": None}, store=FaultyStore(InMemoryStore(), Faults()))
+    with pytest.raises(TypeError, match="give it the bare store and runner, and faults="):
+        run_workflow(ONE_STEP, {"a": None}, runner=FaultyRunner(InProcessRunner(), Faults()))
 
-    run = run_workflow(CHAIN, {}, runner=LocalRunner())
-    assert (run.outcome, run.calls) == ({"count": 2}, ())
+
+@pytest.mark.parametrize("local", [{"fetch", "count"}, {"fetch"}, {"count"}])
+def test_results_that_a_runner_has_at_once_are_settled(local: set[str]) -> None:
+    class LocalRunner(InProcessRunner):
+        def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
+            super().dispatch(workflow_execution_id, [job for job in jobs if job.op not in local])
+            return [StepResult(job.op, count_rows(job.op, job.inputs), job.run_id) for job in jobs if job.op in local]
+
+    run = run_workflow(CHAIN, count_rows, runner=LocalRunner(), inputs={"url": "x"})
+    assert run.outcome == {"count": 3}
+    assert {call.op for call in run.calls} == {"fetch", "count"} - local
 
 
 # Faults

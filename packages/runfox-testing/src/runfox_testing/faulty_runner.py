@@ -127,7 +127,7 @@ class FaultyRunner:
 
     def _again(self, limit: int | None, queues: Collection[str | None] | None) -> list[DispatchJob]:
         """A job that was delivered before and is now delivered again; none where the runner itself will do that."""
-        if limit == 0:
+        if limit is not None and limit <= 0:
             return []
         with self._lock:
             known = next((job for job in self._delivered_once if queues is None or job.queue in queues), None)

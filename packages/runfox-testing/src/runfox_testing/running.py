@@ -128,8 +128,11 @@ def run_workflow(
 
     Raises `DefinitionError`; `MissingFake` where a mapping does not know a run; `WorkflowDidNotEnd` where nothing can
     happen any more (a step without a timeout that gives `NO_ANSWER`, a job that the runner gives nobody), where
-    `timeout` is over, and after `MAX_ROUNDS` (a loop without an end); and what `store` and `runner` raise themselves.
+    `timeout` is over, and after `MAX_ROUNDS` (a loop without an end); `TypeError` for parts that inject faults
+    already; and what `store` and `runner` raise themselves.
     """
+    if isinstance(store, FaultyStore) or isinstance(runner, FaultyRunner):
+        raise TypeError("run_workflow() has to know when faults strike: give it the bare store and runner, and faults=")
     clock = ManualClock() if clock is None else clock
     store = InMemoryStore() if store is None else store
     runner = InProcessRunner(clock=clock) if runner is None else runner
