@@ -426,6 +426,42 @@ def test_under_duplicates_a_run_is_executed_twice_and_applied_once() -> None:
     ]
 
 
+ROUNDABOUT: dict[str, Any] = {
+    "steps": [
+        {"op": "a", "max_attempts": 3},
+        {"op": "b", "timeout": 60, "max_attempts": 2},
+        {
+            "op": "c",
+            "depends_on": ["a", "b"],
+            "input": {"a": {"var": "steps.a.output.a"}, "b": {"var": "steps.b.output.b"}},
+            "branch": [
+                {"condition": {"var": "again"}, "action": {"set": "a"}},
+                {"condition": True, "action": "complete"},
+            ],
+        },
+    ],
+    "outputs": {"c": {"var": "steps.c.output.c"}},
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_each_run_s_own_result_is_the_one_that_counts(seed: int) -> None:
+    fakes = {
+        "a": [{"ok": False}, ConnectionError("gone"), {"a": 2}, {"ok": False}, {"a": 4}],
+        "b": [NO_ANSWER, {"b": 1}],
+        "c": [{"again": True}, {"c": [1]}],
+    }
+    faults = Faults(seed=seed, conflicts=0.05, lost_replies=0.2, failures=0.1, duplicates=0.4, delays=0.3, reorder=0.3)
+    run = run_workflow(ROUNDABOUT, fakes, faults=faults)
+    assert run.outcome == {"c": [1]}
+    assert {op: (step.run_id, step.output) for op, step in run.steps.items()} == {
+        "a": (4, {"a": 4}),
+        "b": (1, {"b": 1}),
+        "c": (1, {"c": [1]}),
+    }
+    assert [call.inputs for call in run.calls if call.op == "c"][-1] == {"a": 4, "b": 1}
+
+
 @st.composite
 def workflows(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """A definition and its fakes, whose outcome does not depend on the order of what runs side by side: each step has
