@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,14 @@ def test_a_gathered_result_comes_again_after_a_dispatch_and_the_job_does_not_run
         assert runner.gather(KEY) == []
         runner.dispatch(KEY, [a_job()])
         assert runner.list_pending_jobs() == []
+
+
+def test_what_is_done_to_a_gathered_output_is_not_gathered_again(clock: Any) -> None:
+    runner = a_runner(clock, a_job())
+    runner.submit_work_result(KEY, "a", {"x": [1]}, 0)
+    runner.gather(KEY)[0].output["x"].append(2)  # type: ignore[index]  # an object
+    runner.dispatch(KEY, [a_job()])
+    assert runner.gather(KEY) == [StepResult("a", {"x": [1]}, 0)]
 
 
 def test_a_result_nobody_gathered_is_there_once_after_another_dispatch(clock: Any) -> None:
@@ -322,6 +331,7 @@ def test_only_the_living_token_renews(clock: Any) -> None:
     assert not runner.extend_lease(old, 0)
     assert not runner.extend_lease(a_job())
     assert not runner.extend_lease(a_job("unknown", lease=new.lease))
+    assert not runner.extend_lease(replace(new, run_id=1))
     assert not runner.extend_lease(a_job("a", lease=other.lease))
     assert not runner.extend_lease(a_job(workflow_execution_id="w#other", lease=new.lease))
     assert runner.extend_lease(new)

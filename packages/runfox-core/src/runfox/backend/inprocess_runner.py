@@ -74,7 +74,7 @@ class InProcessRunner:
                 entry.touched = now
             # What a dispatch offered again was submitted before what has come since.
             in_order = sorted(offered.values(), key=lambda entry: entry.submitted)
-            return [entry.result for entry in in_order if entry.result is not None]
+            return [_given(entry.result) for entry in in_order if entry.result is not None]
 
     def list_pending_jobs(self) -> list[DispatchJob]:
         """All pending jobs, oldest first."""
@@ -107,7 +107,7 @@ class InProcessRunner:
             now = self._clock()
             self._reclaim(now)
             entry = self._entries.get(job.workflow_execution_id, {}).get(job.op)
-            if entry is None or job.lease is None or entry.lease != job.lease:
+            if entry is None or job.lease is None or (entry.lease, entry.job.run_id) != (job.lease, job.run_id):
                 return False
             self._leases.renew(entry, now, entry.length if length is None else length)
             self._reclaim(now)
@@ -197,6 +197,11 @@ def _handed_out(entry: _Entry) -> DispatchJob:
         entry.lease,
         entry.delivery,
     )
+
+
+def _given(result: StepResult) -> StepResult:
+    """The result with an output of its own: it may be gathered again."""
+    return StepResult(result.op, copy_json(result.output, "the output"), result.run_id)
 
 
 @dataclass(slots=True, eq=False)
