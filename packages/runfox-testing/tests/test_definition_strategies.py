@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from runfox.definition import parse_dict
 from runfox.records import StepRecord
 from runfox.results import DispatchJob
-from runfox.status import StepStatus, WorkflowStatus
+from runfox.status import WorkflowStatus
 from runfox_testing.clock import ManualClock
 from runfox_testing.definition_strategies import definitions, stories
 from runfox_testing.driving import Scene, Story, in_memory, play

@@ -49,3 +49,12 @@ from runfox_testing.checks import (  # isort: skip
     runner_close,
     runner_model,
 )
+
+from runfox_testing.checks import (  # isort: skip
+    flow_steps,
+    flow_runs,
+    flow_recover,
+    flow_kills,
+    flow_race,
+    flow_clean,
+)
