@@ -13,38 +13,47 @@ if TYPE_CHECKING:
     from runfox_testing.clock import ManualClock
     from runfox_testing.conformance import RunnerConformance, StoreConformance, WorkflowConformance
     from runfox_testing.echo import echo
+    from runfox_testing.fakes import NO_ANSWER, MissingFake
     from runfox_testing.faults import Faults
     from runfox_testing.faulty_runner import FaultyRunner
     from runfox_testing.faulty_store import FaultyStore
     from runfox_testing.harness import RunnerHarness, StoreHarness
-    from runfox_testing.running import run_workflow
+    from runfox_testing.running import WorkflowDidNotEnd, WorkflowRun, run_workflow
 
 __all__ = [
+    "NO_ANSWER",
     "Faults",
     "FaultyRunner",
     "FaultyStore",
     "ManualClock",
+    "MissingFake",
     "RunnerConformance",
     "RunnerHarness",
     "StoreConformance",
     "StoreHarness",
     "Waiver",
     "WorkflowConformance",
+    "WorkflowDidNotEnd",
+    "WorkflowRun",
     "echo",
     "run_workflow",
 ]
 
 _MODULES = {
+    "NO_ANSWER": "fakes",
     "Faults": "faults",
     "FaultyRunner": "faulty_runner",
     "FaultyStore": "faulty_store",
     "ManualClock": "clock",
+    "MissingFake": "fakes",
     "RunnerConformance": "conformance",
     "RunnerHarness": "harness",
     "StoreConformance": "conformance",
     "StoreHarness": "harness",
     "Waiver": "check",
     "WorkflowConformance": "conformance",
+    "WorkflowDidNotEnd": "running",
+    "WorkflowRun": "running",
     "echo": "echo",
     "run_workflow": "running",
 }
