@@ -7,11 +7,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from runfox.records import WorkflowRecord
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.stored import expect_stored, written
+from runfox_testing.checks.stored import expect_stored, undisturbed, written
 from runfox_testing.observing import ObservedStore
 from runfox_testing.sample_records import at, copy_of, full_record, new_record, patch_of
 
@@ -114,10 +116,18 @@ def closing_one_client_leaves_the_others(case: StoreCase) -> None:
         wanted = written(closed, copy_of(wanted, outcome=number))
         harness.close(closed)
         for client in (before, after):
-            expect_stored(client, wanted, "after another client was closed")
-            wanted = written(client, wanted)
-            _use(case, client, f"{client.name}-{number}")
-            expect_stored(client, wanted, "after another client was closed")
+            wanted = undisturbed(
+                f"after another client was closed, a call of {client.name}",
+                partial(_go_on, case, client, wanted, f"{client.name}-{number}"),
+            )
+
+
+def _go_on(case: StoreCase, client: ObservedStore, wanted: WorkflowRecord, execution_id: str) -> WorkflowRecord:
+    expect_stored(client, wanted, "after another client was closed")
+    wanted = written(client, wanted)
+    _use(case, client, execution_id)
+    expect_stored(client, wanted, "after another client was closed")
+    return wanted
 
 
 @check(
@@ -133,7 +143,10 @@ def closing_twice_does_no_harm(case: StoreCase) -> None:
         client = harness.open(case.namespace)
         if is_used:
             wanted = written(client, wanted)
-        for _ in range(3):
-            harness.close(client)
-        expect_stored(first, wanted, "after another client was closed three times")
-        expect_stored(case.client(), wanted, "after another client was closed three times")
+        for times in ("for the first time", "again", "a third time"):
+            undisturbed(f"closing a client {times}", partial(harness.close, client))
+        for reader in (first, case.client()):
+            undisturbed(
+                "after another client was closed three times, load",
+                partial(expect_stored, reader, wanted, "after another client was closed three times"),
+            )

@@ -217,7 +217,7 @@ class StoreMachine(RuleBasedStateMachine):
         for name in ("version", "fields", "state", "steps"):
             mine, theirs = getattr(wanted, name), getattr(kept, name)
             same = mine == theirs and (name != "state" or list(mine) == list(theirs))
-            expect(same, f"{what} gave a record whose {name} are {theirs!r:.300}, not {mine!r:.300}")
+            expect(same, f"{what} gave a record whose {name} differ: {theirs!r:.300}, not {mine!r:.300}")
         return found
 
     @precondition(lambda self: self.able("SupportsListing"))

@@ -98,6 +98,16 @@ def all_succeeded(outcomes: Iterable[Outcome[T]], what: str) -> list[T]:
     return answers
 
 
+def undisturbed(what: str, call: Callable[[], T]) -> T:
+    """The answer of a call in whose way nothing may be."""
+    try:
+        return call()
+    except AssertionError:
+        raise
+    except Exception as error:  # noqa: BLE001  # what was observed
+        violated(f"{what} raised {describe(error)}")
+
+
 def listed(
     case: StoreCase, ask: Callable[[], list[ExecutionSummary]], wanted: list[str], what: str
 ) -> list[ExecutionSummary]:
