@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from runfox_testing.check import Check, Kind, Waiver
+from runfox_testing.check import KINDS, Check, Kind, Waiver, kind_of
 from runfox_testing.harness import Harness, RunnerHarness, StoreHarness
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Conformance:
-    """What the three kinds share. `waivers` name the checks that are known to fail."""
+    """What the three kinds share. `waivers` name the checks that are known to fail, as those of the harness do."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -33,6 +33,13 @@ class Conformance:
     def harness_types(cls) -> list[type[Harness[Any]]]:
         """The harnesses of what is checked. Raises `ValueError` where one is missing."""
         raise NotImplementedError
+
+    @classmethod
+    def all_waivers(cls) -> list[Waiver]:
+        """The class's own, and of its harnesses' those that are about this kind or about no check at all."""
+        of_harnesses = [waiver for harness in cls.harness_types() for waiver in harness.waivers]
+        other_kinds = set(KINDS.values()) - {cls.kind}
+        return [*cls.waivers, *(waiver for waiver in of_harnesses if kind_of(waiver.clause) not in other_kinds)]
 
     def test_clause(self, runfox_check: Check, runfox_session: KitSession) -> None:
         """One check of the contract."""

@@ -11,13 +11,19 @@ the same class, which therefore stands at the top level of an importable module 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from runfox.protocols import Runner, Store
+from runfox_testing.check import Waiver
 from runfox_testing.clock import ManualClock
 
 ClientT = TypeVar("ClientT")
+
+
+class HarnessFailure(Exception):
+    """A harness could not do its part, so nothing can be said about the implementation."""
 
 
 class Harness(ABC, Generic[ClientT]):
@@ -29,6 +35,8 @@ class Harness(ABC, Generic[ClientT]):
     `clock`: a harness whose clients measure time by a clock that they are given sets it to a `ManualClock` in its
     ``__init__`` and opens them with it. Where it is None the kit waits in real time.
 
+    `waivers` name the checks that are known to fail, for who runs the suite without a class of his own.
+
     `lag_seconds` is how late listings and takes may show what was done; the kit waits up to it there and nowhere else.
     """
 
@@ -36,6 +44,7 @@ class Harness(ABC, Generic[ClientT]):
     endpoint_url: str | None = None
     clock: ManualClock | None = None
     lag_seconds: float = 0.0
+    waivers: ClassVar[Sequence[Waiver]] = ()
 
     @abstractmethod
     def open(self, namespace: str) -> ClientT:

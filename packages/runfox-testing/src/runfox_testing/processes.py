@@ -25,8 +25,8 @@ from pathlib import Path
 from types import GeneratorType
 from typing import IO, Any
 
-from runfox_testing.check import Violation
-from runfox_testing.harness import Harness
+from runfox_testing.check import Violation, describe
+from runfox_testing.harness import Harness, HarnessFailure
 
 _LENGTH = struct.Struct(">Q")
 _CODE = "from runfox_testing.processes import serve; serve()"
@@ -45,10 +45,10 @@ class HarnessPlan:
 
     @classmethod
     def of(cls, harness: Harness[Any]) -> HarnessPlan:
-        """Raises `ValueError` for a class that a child can't find."""
+        """Raises `HarnessFailure` for a class that a child can't find."""
         kind = type(harness)
         if "<locals>" in kind.__qualname__:
-            raise ValueError(
+            raise HarnessFailure(
                 f"the harness {kind.__qualname__} is made inside a function, where a child process can't find it: "
                 "move the class to the top level of its module"
             )
@@ -62,11 +62,14 @@ class HarnessPlan:
         )
 
     def make(self) -> Harness[Any]:
-        """The harness, in the child."""
-        kind: Any = _imported(self.module, self.file)
-        for part in self.name.split("."):
-            kind = getattr(kind, part)
-        harness: Harness[Any] = kind()
+        """The harness, in the child. Raises `HarnessFailure`."""
+        try:
+            kind: Any = _imported(self.module, self.file)
+            for part in self.name.split("."):
+                kind = getattr(kind, part)
+            harness: Harness[Any] = kind()
+        except Exception as error:
+            raise HarnessFailure(f"a child process can't make the harness {self.name}: {describe(error)}") from error
         harness.folder = Path(self.folder)
         harness.endpoint_url = self.endpoint_url
         if harness.clock is not None and self.now is not None:

@@ -23,7 +23,7 @@ from runfox_testing.case import Case, Pool, RunnerCase, StoreCase, WorkflowCase
 from runfox_testing.check import Check, Kind, Violation, describe
 from runfox_testing.clauses import laws
 from runfox_testing.conformance import Conformance
-from runfox_testing.harness import Harness
+from runfox_testing.harness import Harness, HarnessFailure
 from runfox_testing.probes import probe_store
 from runfox_testing.profiles import Profile
 from runfox_testing.runner_probes import probe_runner
@@ -34,10 +34,6 @@ _SHOWN_CALLS = 12
 _SHOWN_FRAMES = 5
 _WIDTH = 116
 _INDENT = "    "
-
-
-class HarnessFailure(Exception):
-    """A harness could not do its part, so nothing can be said about the implementation."""
 
 
 class KitSession:
@@ -59,11 +55,12 @@ class KitSession:
         Raises `ValueError` for a waiver of a check that there is not, and for two of one check.
         """
         checks = checks_of(cls.kind, self.contract)
-        waivers = {waiver.clause: waiver.reason for waiver in cls.waivers}
+        stated = cls.all_waivers()
+        waivers = {waiver.clause: waiver.reason for waiver in stated}
         unknown = sorted(waivers.keys() - {check.id for check in checks})
         if unknown:
             raise ValueError(f"{cls.__name__} waives {unknown[0]}, which is no check of a {cls.kind}")
-        if len(waivers) < len(cls.waivers):
+        if len(waivers) < len(stated):
             raise ValueError(f"{cls.__name__} waives a check twice")
         self.subjects.setdefault(_key(cls), Subject(name=name, kind=cls.kind, waivers=waivers))
         self._commands[_key(cls)] = command
@@ -88,6 +85,9 @@ class KitSession:
         began = time.perf_counter()
         raised = _error_of(check, case, self.profile.deadline)
         seconds = time.perf_counter() - began
+        if isinstance(raised, HarnessFailure):
+            subject.add(check.id, CheckResult(outcome=Outcome.BROKEN, seconds=seconds, observed=str(raised)))
+            raise raised
         if raised is None and reason is None:
             subject.add(check.id, CheckResult(outcome=Outcome.PASSED, seconds=seconds))
         elif raised is None:
