@@ -10,7 +10,18 @@ from typing import Any
 from runfox_testing.harness import Harness, StoreHarness
 from runfox_testing.mutants.served import ServedRunnerHarness, ServedStoreHarness
 
-MODULES = ("runfox_testing.mutants.store", "runfox_testing.mutants.runner", "runfox_testing.mutants.workflow")
+MODULES = (
+    "runfox_testing.mutants.store",
+    "runfox_testing.mutants.store_json",
+    "runfox_testing.mutants.store_cas",
+    "runfox_testing.mutants.store_durable",
+    "runfox_testing.mutants.store_patch",
+    "runfox_testing.mutants.store_refresh",
+    "runfox_testing.mutants.store_list",
+    "runfox_testing.mutants.store_delete",
+    "runfox_testing.mutants.runner",
+    "runfox_testing.mutants.workflow",
+)
 
 
 _SERVED = "runfox_testing.mutants.served"
