@@ -70,13 +70,14 @@ def late_results_change_nothing(case: WorkflowCase) -> None:
         for job in (*taken, *taken):
             other.submit_result(key, job.op, {"late": True}, job.run_id)
             other.submit_result(key, job.op, {"late": True})
+        _expect_clean(case, other, key, f"after late results for an execution ended {how}")
         for attending in (backend, other):
             attending.settle(key, attending.gather(key))
             attending.on_step_result(key, taken[0].op, {"late": True}, taken[0].run_id)
             attending.attend(key)
             problem = record_difference(attending.load(key), ended)
             expect(problem is None, f"late results changed the record of an execution ended {how}: {problem}")
-        _expect_clean(case, backend, key, f"after late results for an execution ended {how}")
+        _expect_clean(case, backend, key, f"when somebody had looked after an execution ended {how} once more")
         case.close_clients()
 
 

@@ -18,8 +18,11 @@ _RECOVER_AFTER = 60.0
 _MOST_ROUNDS = 60
 _PAUSE = 0.001
 _MOST_ACKNOWLEDGED = 12
+_MOST_JOBS = 6
 _IDLE = "idle"
 _IDLE_AFTER = 30
+_STUCK = "stuck"
+_EVER = 3_600.0
 
 
 @check(
@@ -33,53 +36,62 @@ _IDLE_AFTER = 30
     ],
 )
 def processes_may_be_killed(case: WorkflowCase) -> None:
-    """Processes that drive and execute are killed at any moment; whoever comes next, and at last somebody who is left
-    alone, brings every execution to the undisturbed end.
+    """Processes that drive and execute are killed, some of them while their executor runs; whoever comes next, and at
+    last somebody who is left alone, brings every execution to the undisturbed end.
     """
     # Children have clocks of their own, which stand where the parent's stood when they were made.
     clock = case.movable or ManualClock(time.time())
     backend = Backend(store=case.store(), runner=case.runner(), clock=clock, recover_after=_RECOVER_AFTER)
     inputs: dict[str, int] = {}
-    unfinished = acknowledged = kills = 0
+    unfinished = acknowledged = 0
     rounds = max(1, case.profile.kills // 2)
     for round_ in range(rounds):
         inputs |= {create(backend, f"killed-{round_}-{n}", n): n for n in range(_EXECUTIONS)}
-        children = case.processes(2)
-        for child in children:
-            child.start(work_in_child, list(inputs), clock.now, lease_of(case))
-        for child in children:
-            acknowledged += _kill(child, case.random.randrange(1, _MOST_ACKNOWLEDGED))
-            kills += 1
+        stuck, other = case.processes(2)
+        stuck.start(work_in_child, list(inputs), clock.now, lease_of(case), case.random.randint(1, _MOST_JOBS))
+        done = _read_until(stuck, _STUCK)
+        expect(done[-1:] == [_STUCK], f"a process that was to be killed at a job found nothing to do after {done}")
+        other.start(work_in_child, list(inputs), clock.now, lease_of(case), 0)
+        done += _read_until(other, _IDLE, case.random.randint(1, _MOST_ACKNOWLEDGED))
+        other.kill()
+        stuck.kill()
+        acknowledged += len(done) - 1
         unfinished += any(not backend.load(key).status.ended for key in inputs)
         _pass_time(case, clock)
-    expect(acknowledged >= rounds, f"{kills} processes were killed, which had done {acknowledged} things by then")
+    expect(acknowledged >= rounds, f"{2 * rounds} processes were killed, which had done {acknowledged} things by then")
     expect(unfinished > 0, "the processes were killed after they had finished everything")
     _finish(case, backend, clock, list(inputs))
     for key, n in inputs.items():
-        expect_end(backend.load(key), n, f"after {kills} processes were killed")
+        expect_end(backend.load(key), n, f"after {2 * rounds} processes were killed")
 
 
-def _kill(child: Child, after: int) -> int:
-    """Kill a process when it has acknowledged so many things, or finds nothing to do; how many there were."""
-    items = child.items()
-    count = 0
-    for item in items:
-        count += int(item != _IDLE)
-        if item == _IDLE or count >= after:
+def _read_until(child: Child, last: str, most: int | None = None) -> list[str]:
+    """What a process says it has done, until it says `last`, or has said so much."""
+    done: list[str] = []
+    for item in child.items():
+        done.append(item)
+        if item in (last, _IDLE) or len(done) == most:
             break
-    child.kill()
-    return count + sum(1 for item in items if item != _IDLE)
+    return done
 
 
-def work_in_child(store: Store, runner: Runner, keys: list[str], now: float, lease: float) -> Iterator[str]:
-    """Drive and execute for ever; names each thing that is done when it has been acknowledged."""
+def work_in_child(
+    store: Store, runner: Runner, keys: list[str], now: float, lease: float, stuck_at: int
+) -> Iterator[str]:
+    """Drive and execute for ever; names each thing that is done when it has been acknowledged. At its `stuck_at`-th job
+    the executor does not return.
+    """
     backend = Backend(store=store, runner=runner, clock=ManualClock(now), recover_after=_RECOVER_AFTER)
     for key in keys:
         backend.attend(key)
-    idle = 0
+    count = idle = 0
     while True:
         jobs = backend.take_tasks(1, None, lease)
         for job in jobs:
+            count += 1
+            while count == stuck_at:
+                yield _STUCK
+                time.sleep(_EVER)
             submit(backend, job)
             yield job.key
         for key in keys:
@@ -114,13 +126,10 @@ def _finish(case: WorkflowCase, backend: Backend, clock: ManualClock, keys: list
         if not living:
             return
         _look_after(backend, living)
-        idle = 0
-        while idle < 2:
-            jobs = case.awaited(lambda: backend.take_tasks(None, None, lease_of(case)), bool)
+        while jobs := case.awaited(lambda: backend.take_tasks(None, None, lease_of(case)), bool):
             for job in jobs:
                 submit(backend, job)
             for key in living:
                 settle(backend, key)
-            idle = 0 if jobs else idle + 1
         _pass_time(case, clock)
     violated(f"{len(living)} of {len(keys)} executions hang, although nothing disturbs them any more")

@@ -127,12 +127,12 @@ def a_rival_may_write_before_any_commit(case: WorkflowCase) -> None:
     backend = Backend(store=meeting.client, runner=runner, clock=clock)
     key = create(backend, "rivals", _N)
     _work_on(case, backend, key, lambda: None)
-    # Each run of `left` and `join` is applied in a commit of its own, and each but the first is claimed in one.
-    expect(meeting.met >= RUNS["left"] + RUNS["join"], f"a rival came before only {meeting.met} commits")
     expect(
         meeting.conflicts == meeting.met,
         f"a rival had committed before {meeting.met} commits, of which only {meeting.conflicts} raised WriteConflict",
     )
+    # Each run of `left` and `join` is applied in a commit of its own, and each but the first is claimed in one.
+    expect(meeting.met >= RUNS["left"] + RUNS["join"], f"a rival came before only {meeting.met} commits")
     record = backend.load(key)
     expect_end(record, _N, "after a rival had committed before each commit", besides=["rival"])
     found = record.state.get("rival")
