@@ -53,7 +53,11 @@ DEFINITION: JSONObject = {
                 {"condition": True, "action": "complete"},
             ],
         },
-        {"op": "last", "depends_on": ["join", "aside"], "input": {"all": {"vars": "steps[*].output.value"}}},
+        {
+            "op": "last",
+            "depends_on": ["join", "aside"],
+            "input": {"all": {"vars": "steps[*].output.value"}, "aside": {"var": "steps.aside.output.aside"}},
+        },
     ],
     "outputs": {"sum": {"var": "steps.last.output.sum"}, "rounds": {"var": "state.rounds"}},
 }
@@ -74,9 +78,10 @@ def execute(call: str, inputs: dict[str, Any]) -> JSONObject:
         case "join":
             return {"rounds": inputs["rounds"] + 1, "value": inputs["left"] + inputs["right"]}
         case "last":
-            return {"sum": sum(inputs["all"])}
+            return {"sum": sum(inputs["all"]) + inputs["aside"]}
         case _:
-            return {"value": 7}
+            # A key of its own: it may be merged before or after those of the others.
+            return {"aside": 7}
 
 
 def execution(job: DispatchJob) -> tuple[str, str]:
