@@ -133,7 +133,7 @@ def killed_workers_lose_nothing(case: RunnerCase) -> None:
     for result in gathered:
         if result.op in acknowledged:
             problem = difference(result.output, acknowledged[result.op])
-            expect(problem is None, f"an acknowledged result is gathered as another: {problem}")
+            expect(problem is None, f"an acknowledged result is lost, another one was gathered in its place: {problem}")
 
 
 def work(client: Runner, lease_seconds: float, number: int) -> Iterator[tuple[str, object]]:

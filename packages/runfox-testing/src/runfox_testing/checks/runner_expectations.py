@@ -62,6 +62,11 @@ class Model:
         """The execution's."""
         return [entry for (known, _), entry in self._entries.items() if known == execution]
 
+    def newest(self, execution: str, op: str) -> int:
+        """The newest run of a step, 1 for one that there is not."""
+        entry = self._entries.get((execution, op))
+        return self.forgotten.get((execution, op), 1) if entry is None else entry.job.run_id
+
     def pending(self) -> list[Entry]:
         """What can be taken, in the order of the dispatches."""
         found = [entry for entry in self._entries.values() if entry.submitted is None and not self._is_leased(entry)]

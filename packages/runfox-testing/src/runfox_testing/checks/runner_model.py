@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from runfox.jsonvalue import JSONValue
 from runfox.results import DispatchJob
@@ -20,8 +20,9 @@ from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
 
 _EXECUTIONS = ("flow#1", "flow#12")
-_OPS = ("a", "b", "ab")
-_QUEUES = {"a": None, "b": "fast", "ab": None}
+_QUEUES = {"a": None, "ab": "fast"}
+"""The queue of each op."""
+_STEPS = [(execution, op) for execution in _EXECUTIONS for op in _QUEUES]
 _CLIENTS = 3
 _LONG = 100_000.0
 _LENGTHS = (10.0, 60.0)
@@ -29,11 +30,15 @@ _LENGTHS = (10.0, 60.0)
 
 _clients = st.integers(0, _CLIENTS - 1)
 _executions = st.sampled_from(_EXECUTIONS)
-_ops = st.sampled_from(_OPS)
-_runs = st.integers(1, 3)
-_steps = st.lists(st.tuples(_ops, _runs), max_size=4)
+_ops = st.sampled_from(list(_QUEUES))
+_changes = st.sampled_from([0, 0, 0, 0, 0, 1, -1])
+"""What a run's number is more than that of the step's newest: most calls are for the newest."""
+
+_steps = st.lists(st.tuples(_ops, _changes), min_size=1, max_size=3)
+_anything = st.integers(0, 99)
 _outputs: st.SearchStrategy[JSONValue] = st.sampled_from([{"n": 1}, {"n": 2}, {}, None, False, [], "text"])
-_queues = st.none() | st.lists(st.sampled_from([None, "fast", "unknown"]), unique=True, max_size=3)
+_limits = st.sampled_from([None, None, 1, 2, 3, 0, -1])
+_queues = st.sampled_from([None, None, None, [None], ["fast"], ["fast", None], ["unknown"], []])
 
 
 class RunnerMachine(RuleBasedStateMachine):
@@ -47,15 +52,27 @@ class RunnerMachine(RuleBasedStateMachine):
         self.model = Model(case.now)
         self.taken: list[DispatchJob] = []
 
+    @initialize()
+    def begin(self) -> None:
+        """The first run of every step is there."""
+        for execution in _EXECUTIONS:
+            self._dispatch(0, execution, [(op, 1) for op in _QUEUES])
+
     # Drivers
 
     @rule(client=_clients, execution=_executions, steps=_steps)
     def dispatch(self, client: int, execution: str, steps: list[tuple[str, int]]) -> None:
         """New runs, known ones, older and newer ones."""
+        self._dispatch(client, execution, self._runs(execution, steps))
+
+    def _runs(self, execution: str, steps: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        return [(op, self.model.newest(execution, op) + change) for op, change in steps]
+
+    def _dispatch(self, client: int, execution: str, runs: list[tuple[str, int]]) -> None:
         self.case.pass_time(BETWEEN)
         wanted = [
             job(op, run_id, execution=execution, queue=_QUEUES[op])
-            for op, run_id in steps
+            for op, run_id in runs
             # Whether a runner remembers which was the newest of the runs that it has forgotten is its own affair.
             if run_id >= self.model.forgotten.get((execution, op), 0)
         ]
@@ -74,15 +91,29 @@ class RunnerMachine(RuleBasedStateMachine):
             wanted.sort(key=lambda result: result[0])
         expect_results(found, wanted, f"gathered for {execution}")
 
-    @rule(client=_clients, execution=_executions, runs=st.none() | _steps)
-    def forget(self, client: int, execution: str, runs: list[tuple[str, int]] | None) -> None:
+    @rule(client=_clients, execution=_executions, steps=st.none() | _steps | _steps | _steps)
+    def forget(self, client: int, execution: str, steps: list[tuple[str, int]] | None) -> None:
         """All of an execution, or some runs, known or not."""
+        self._forget(client, execution, None if steps is None else self._runs(execution, steps))
+
+    def _forget(self, client: int, execution: str, runs: list[tuple[str, int]] | None) -> None:
         self.clients[client].forget(execution, None if runs is None else iter(runs))
         self.model.forget(execution, runs)
 
+    # Workers
+
     @rule(client=_clients, seconds=st.sampled_from([0.0, 1e-6, 5.0, 60.0]))
-    def held(self, client: int, seconds: float) -> None:
-        """The executions with an entry that was not touched since."""
+    def look(self, client: int, seconds: float) -> None:
+        """Every pending job, twice the same; and the executions with an entry that was not touched since."""
+        wanted = [entry.job for entry in self.model.pending()]
+        for _ in range(2):
+            found = self.case.awaited(
+                self.clients[client].list_pending_jobs, lambda found: names(found) == names(wanted)
+            )
+            expect_equal_jobs(found, wanted, "pending")
+        self._expect_held(client, seconds)
+
+    def _expect_held(self, client: int, seconds: float) -> None:
         moments = [(LATEST, float("inf"))]
         if self.case.clock is not None and not self.model.went_back:
             moments.append((format_time(self.case.now() - seconds), self.case.now() - seconds))
@@ -92,21 +123,9 @@ class RunnerMachine(RuleBasedStateMachine):
             right = surely <= set(found) <= perhaps and len(found) == len(set(found))
             expect(right, f"held before {before} (now it is {self.case.utc()}) are {found}, not {sorted(surely)}")
 
-    # Workers
-
-    @rule(client=_clients)
-    def list_pending(self, client: int) -> None:
-        """Every pending job, twice the same."""
-        wanted = [entry.job for entry in self.model.pending()]
-        for _ in range(2):
-            found = self.case.awaited(
-                self.clients[client].list_pending_jobs, lambda found: names(found) == names(wanted)
-            )
-            expect_equal_jobs(found, wanted, "pending")
-
     @rule(
         client=_clients,
-        limit=st.none() | st.integers(-1, 3),
+        limit=_limits,
         queues=_queues,
         length=st.sampled_from(_LENGTHS),
     )
@@ -150,7 +169,7 @@ class RunnerMachine(RuleBasedStateMachine):
         expect(found.lease not in used, f"a lease has the token of an earlier one, {found.lease!r}")
 
     @precondition(lambda self: self.taken)
-    @rule(client=_clients, which=st.integers(0, 99), seconds=st.sampled_from([None, 0, *_LENGTHS]))
+    @rule(client=_clients, which=_anything, seconds=st.sampled_from([None, 0, *_LENGTHS]))
     def extend(self, client: int, which: int, seconds: float | None) -> None:
         """A lease that lives, or lived once, is renewed or given back."""
         one = self.taken[-1 - which % len(self.taken)]
@@ -159,41 +178,51 @@ class RunnerMachine(RuleBasedStateMachine):
         wanted = self.model.extend(one, given)
         expect(answer is wanted, f"a renewal of {told([one])} for {given} s gave {answer!r} where {wanted} is due")
 
-    @rule(
-        client=_clients,
-        execution=_executions,
-        op=_ops,
-        run_id=st.none() | _runs,
-        output=_outputs,
-    )
-    def submit(self, client: int, execution: str, op: str, run_id: int | None, output: JSONValue) -> None:
+    @rule(client=_clients, which=_anything, change=st.none() | _changes, output=_outputs)
+    def submit(self, client: int, which: int, change: int | None, output: JSONValue) -> None:
         """A first result, a second one, one for an unknown or superseded run."""
+        execution, op = _STEPS[which % len(_STEPS)]
+        run_id = None if change is None else self.model.newest(execution, op) + change
+        self._submit(client, execution, op, run_id, output)
+
+    def _submit(self, client: int, execution: str, op: str, run_id: int | None, output: JSONValue) -> None:
         self.case.pass_time(BETWEEN)
         self.clients[client].submit_work_result(execution, op, output, run_id)
         self.model.submit(execution, op, run_id, output)
 
     @precondition(lambda self: self.taken)
-    @rule(client=_clients, which=st.integers(0, 99), output=_outputs)
+    @rule(client=_clients, which=_anything, output=_outputs)
     def submit_taken(self, client: int, which: int, output: JSONValue) -> None:
         """The result of a job that somebody has taken, now or once."""
         one = self.taken[-1 - which % len(self.taken)]
-        self.submit(client, one.workflow_execution_id, one.op, one.run_id, output)
+        self._submit(client, one.workflow_execution_id, one.op, one.run_id, output)
+
+    @rule(client=_clients, limit=_limits, output=_outputs)
+    def work(self, client: int, limit: int | None, output: JSONValue) -> None:
+        """Jobs are taken and submitted, as a worker does."""
+        for one in self._take(self.clients[client], limit, None, _LENGTHS[0]):
+            self.taken.append(one)
+            self._submit(client, one.workflow_execution_id, one.op, one.run_id, output)
+
+    @rule(client=_clients, execution=_executions)
+    def attend(self, client: int, execution: str) -> None:
+        """Everything is dispatched again, and results are gathered, as a driver does."""
+        runs = [(entry.job.op, entry.job.run_id) for entry in self.model.entries(execution)]
+        self._dispatch(client, execution, runs)
+        self.gather(client, execution)
 
     # Time
 
     @precondition(lambda self: self.case.clock is not None)
-    @rule(seconds=st.sampled_from([1.0, 9.0, 30.0]))
-    def time_passes(self, seconds: float) -> None:
-        """The clock goes forward by a time that has nothing to do with leases."""
-        self.case.pass_time(seconds)
-
-    @precondition(lambda self: self.case.clock is not None and self.model.leases())
-    @rule(which=st.integers(0, 99), early=st.booleans())
-    def a_lease_ends(self, which: int, early: bool) -> None:
-        """The clock goes forward to the end of a lease, or to just before it."""
+    @rule(which=_anything, how=st.sampled_from(["to the end", "to just before the end", "somewhere"]))
+    def time_passes(self, which: int, how: str) -> None:
+        """The clock goes forward to the end of a lease, to just before it, or somewhere."""
         leases = self.model.leases()
-        end = leases[which % len(leases)].until
-        self.case.pass_time(max(0.0, end - self.case.now() - (self.case.margin if early else 0.0)))
+        if how == "somewhere" or not leases:
+            self.case.pass_time(9.0)
+            return
+        left = leases[which % len(leases)].until - self.case.now()
+        self.case.pass_time(max(0.0, left - self.case.margin) if how == "to just before the end" else left)
 
     @precondition(lambda self: self.case.clock is not None)
     @rule(client=_clients, seconds=st.sampled_from([0.5, 5.0, 1_000.0]))
@@ -210,50 +239,47 @@ class RunnerMachine(RuleBasedStateMachine):
 class CrashingMachine(RunnerMachine):
     """As `RunnerMachine`, with clients that are gone and replies that are lost, after which calls are repeated."""
 
-    @rule(client=_clients)
-    def crash(self, client: int) -> None:
-        """A client is used no more, whatever it has taken; another one comes."""
-        self.clients[client] = self.case.client()
-
-    @precondition(lambda self: "durable" in self.case.abilities)
-    @rule()
-    def reopen(self) -> None:
-        """All clients are closed, and others opened."""
-        self.case.close_clients()
-        self.clients = self.case.clients(_CLIENTS)
+    @rule(client=_clients, everyone=st.booleans())
+    def crash(self, client: int, everyone: bool) -> None:
+        """A client is used no more, whatever it has taken; or all are closed. Others come."""
+        if everyone and "durable" in self.case.abilities:
+            self.case.close_clients()
+            self.clients = self.case.clients(_CLIENTS)
+        else:
+            self.clients[client] = self.case.client()
 
     @rule(client=_clients, execution=_executions, steps=_steps)
     def dispatch_twice(self, client: int, execution: str, steps: list[tuple[str, int]]) -> None:
         """The reply of a dispatch is lost: another client repeats it."""
-        self.dispatch(client, execution, steps)
-        self.dispatch((client + 1) % _CLIENTS, execution, steps)
+        runs = self._runs(execution, steps)
+        self._dispatch(client, execution, runs)
+        self._dispatch((client + 1) % _CLIENTS, execution, runs)
 
     @rule(client=_clients, limit=st.integers(1, 3), length=st.sampled_from(_LENGTHS))
     def lost_take(self, client: int, limit: int, length: float) -> None:
         """The reply of a take is lost: nobody has the jobs until their leases lapse."""
         self._take(self.clients[client], limit, None, length)
 
-    @rule(client=_clients, execution=_executions, op=_ops, run_id=_runs, outputs=st.tuples(_outputs, _outputs))
-    def submit_twice(
-        self, client: int, execution: str, op: str, run_id: int, outputs: tuple[JSONValue, JSONValue]
-    ) -> None:
+    @rule(client=_clients, which=_anything, outputs=st.tuples(_outputs, _outputs))
+    def submit_twice(self, client: int, which: int, outputs: tuple[JSONValue, JSONValue]) -> None:
         """The reply of a submit is lost: it is repeated, perhaps by one who has executed the job once more."""
+        execution, op = _STEPS[which % len(_STEPS)]
+        run_id = self.model.newest(execution, op)
         for number, output in enumerate(outputs):
-            self.submit((client + number) % _CLIENTS, execution, op, run_id, output)
+            self._submit((client + number) % _CLIENTS, execution, op, run_id, output)
 
     @rule(client=_clients, execution=_executions)
     def lost_gather(self, client: int, execution: str) -> None:
         """The reply of a gather is lost: the runs are dispatched again, and gathered."""
         self.gather(client, execution)
-        steps = [(entry.job.op, entry.job.run_id) for entry in self.model.entries(execution)]
-        self.dispatch(client, execution, steps)
-        self.gather((client + 1) % _CLIENTS, execution)
+        self.attend((client + 1) % _CLIENTS, execution)
 
-    @rule(client=_clients, execution=_executions, runs=_steps)
-    def forget_twice(self, client: int, execution: str, runs: list[tuple[str, int]]) -> None:
+    @rule(client=_clients, execution=_executions, steps=_steps)
+    def forget_twice(self, client: int, execution: str, steps: list[tuple[str, int]]) -> None:
         """The reply of a forget is lost: it is repeated."""
-        self.forget(client, execution, runs)
-        self.forget((client + 1) % _CLIENTS, execution, runs)
+        runs = self._runs(execution, steps)
+        self._forget(client, execution, runs)
+        self._forget((client + 1) % _CLIENTS, execution, runs)
 
 
 def _run(case: RunnerCase, machine: type[RunnerMachine]) -> None:
@@ -263,7 +289,12 @@ def _run(case: RunnerCase, machine: type[RunnerMachine]) -> None:
     def make() -> RunnerMachine:
         return machine(case)
 
-    run_test(make, settings=case.settings())
+    settings = hypothesis.settings(
+        case.settings(),
+        # No explanation: it traces every line.
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+    )
+    run_test(make, settings=settings)
 
 
 @check(

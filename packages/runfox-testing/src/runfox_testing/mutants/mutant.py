@@ -19,7 +19,14 @@ MODULES = (
     "runfox_testing.mutants.store_refresh",
     "runfox_testing.mutants.store_list",
     "runfox_testing.mutants.store_delete",
-    "runfox_testing.mutants.runner",
+    "runfox_testing.mutants.runner_json",
+    "runfox_testing.mutants.runner_dispatch",
+    "runfox_testing.mutants.runner_local",
+    "runfox_testing.mutants.runner_take",
+    "runfox_testing.mutants.runner_lease",
+    "runfox_testing.mutants.runner_submit",
+    "runfox_testing.mutants.runner_keeping",
+    "runfox_testing.mutants.runner_surroundings",
     "runfox_testing.mutants.workflow",
 )
 
