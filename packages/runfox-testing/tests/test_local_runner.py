@@ -13,7 +13,7 @@ from runfox.protocols import SupportsWait
 from runfox.results import DispatchJob, StepResult
 from runfox_testing import ManualClock, RunnerConformance
 from runfox_testing.case import Pool, RunnerCase
-from runfox_testing.echo import echo
+from runfox_testing.echoing import echo
 from runfox_testing.memory import MemoryRunnerHarness
 from runfox_testing.mutants.local import LocalRunner, LocalRunnerHarness
 from runfox_testing.mutants.served import RunnerClientHarness, RunnerStub, ServedRunnerHarness

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runfox_testing.check import Waiver
     from runfox_testing.clock import ManualClock
     from runfox_testing.conformance import RunnerConformance, StoreConformance, WorkflowConformance
-    from runfox_testing.echo import echo
+    from runfox_testing.echoing import echo
     from runfox_testing.fakes import NO_ANSWER, MissingFake
     from runfox_testing.faults import Faults
     from runfox_testing.faulty_runner import FaultyRunner
@@ -54,7 +54,7 @@ _MODULES = {
     "WorkflowConformance": "conformance",
     "WorkflowDidNotEnd": "running",
     "WorkflowRun": "running",
-    "echo": "echo",
+    "echo": "echoing",
     "run_workflow": "running",
 }
 

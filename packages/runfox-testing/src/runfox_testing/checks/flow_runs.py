@@ -24,7 +24,7 @@ from runfox_testing.checks.flow_example import (
     undisturbed,
 )
 from runfox_testing.comparing import difference
-from runfox_testing.echo import echo
+from runfox_testing.echoing import echo
 
 _N = 4
 

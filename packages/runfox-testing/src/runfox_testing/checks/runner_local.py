@@ -25,7 +25,7 @@ from runfox_testing.checks.runner_jobs import (
     told,
 )
 from runfox_testing.comparing import difference, short
-from runfox_testing.echo import echo
+from runfox_testing.echoing import echo
 from runfox_testing.json_samples import everything
 from runfox_testing.observing import ObservedRunner
 

@@ -24,7 +24,7 @@ from runfox_testing.checks.runner_jobs import (
     names,
 )
 from runfox_testing.comparing import difference
-from runfox_testing.echo import echo
+from runfox_testing.echoing import echo
 from runfox_testing.observing import ObservedRunner
 
 _JOBS_PER_DRIVER = 12

@@ -13,7 +13,7 @@ from runfox.protocols import Runner
 from runfox.results import DispatchJob, StepResult
 from runfox.times import Clock, to_seconds
 from runfox_testing.clock import ManualClock
-from runfox_testing.echo import echo
+from runfox_testing.echoing import echo
 from runfox_testing.harness import RunnerHarness
 
 Execute: TypeAlias = Callable[[str, JSONObject], JSONValue]
