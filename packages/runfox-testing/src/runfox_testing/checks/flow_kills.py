@@ -13,7 +13,7 @@ from runfox_testing.checks.flow_example import create, expect_end, lease_of, set
 from runfox_testing.clock import ManualClock
 from runfox_testing.processes import Child
 
-_EXECUTIONS = 4
+_EXECUTIONS = 3
 _RECOVER_AFTER = 60.0
 _MOST_ROUNDS = 60
 _PAUSE = 0.001
