@@ -6,7 +6,7 @@ import contextlib
 
 from runfox.protocols import Runner
 from runfox_testing.case import RunnerCase
-from runfox_testing.checks.runner_jobs import EXECUTION, job
+from runfox_testing.sample_jobs import EXECUTION, job
 
 
 def probe_runner(case: RunnerCase) -> list[str]:

@@ -11,9 +11,9 @@ from runfox.times import LATEST
 from runfox_testing.abilities import methods_of
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect, violated
-from runfox_testing.checks.runner_jobs import EXECUTION, job
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, job
 
 
 @check(

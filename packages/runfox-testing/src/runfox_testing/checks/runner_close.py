@@ -11,7 +11,7 @@ import time
 from runfox.times import LATEST
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import EXECUTION, OTHER, job, jobs
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 _CYCLES = 12
 _WARM_UP = 3

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    expect_equal_jobs,
-    expect_gathered,
-    expect_pending,
-    job,
-    jobs,
-    submit,
-    told,
-)
+from runfox_testing.checks.runner_jobs import expect_equal_jobs, expect_gathered, expect_pending, submit, told
 from runfox_testing.comparing import short
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 _MANY = 500
 

@@ -9,20 +9,17 @@ from runfox.times import LATEST
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect, expect_raises
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
     expect_equal_job,
     expect_equal_jobs,
     expect_gathered,
     expect_no_errors,
     expect_pending,
-    job,
-    jobs,
     submit,
     told,
 )
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check(

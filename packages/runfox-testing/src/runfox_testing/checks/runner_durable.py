@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
-from collections.abc import Iterator
 
-from runfox.protocols import Runner
 from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
     expect_equal_jobs,
     expect_gathered,
     expect_pending,
     expect_results,
-    job,
-    jobs,
     names,
     submit,
 )
 from runfox_testing.comparing import difference
-
-_PAUSE = 0.001
-"""Seconds between two calls of a process that is going to be killed, so that it is killed in the midst."""
+from runfox_testing.runner_calls import dispatch_for_ever, look, stream, work
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 _JOBS_PER_KILL = 40
 
@@ -84,11 +76,6 @@ def a_new_process_finds_everything(case: RunnerCase) -> None:
     expect_results(results, [("waiting", 1, {"of": "waiting"})], "gathered in a new process")
 
 
-def look(client: Runner, taken: DispatchJob) -> tuple[bool, list[DispatchJob], object]:
-    """In a child: what is there."""
-    return client.extend_lease(taken), client.take_pending_jobs(), client.gather(EXECUTION)
-
-
 @check(
     "RUN-DURABLE-03",
     needs=("queue", "durable"),
@@ -136,16 +123,6 @@ def killed_workers_lose_nothing(case: RunnerCase) -> None:
             expect(problem is None, f"an acknowledged result is lost, another one was gathered in its place: {problem}")
 
 
-def work(client: Runner, lease_seconds: float, number: int) -> Iterator[tuple[str, object]]:
-    """In a child, until it is killed: takes and submits; tells of what was acknowledged."""
-    while taken := client.take_pending_jobs(3, None, lease_seconds):
-        for one in taken:
-            output = {"by": number, "process": os.getpid(), "of": one.inputs}
-            client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)  # type: ignore[arg-type]
-            yield one.op, output
-            time.sleep(_PAUSE)
-
-
 @check(
     "RUN-DURABLE-04",
     needs=("queue", "durable"),
@@ -176,22 +153,5 @@ def killed_dispatchers_lose_nothing(case: RunnerCase) -> None:
         not lost, f"{len(lost)} of {len(acknowledged)} jobs whose dispatch was acknowledged are lost: {list(lost)[:2]}"
     )
     expect(len(names(listed)) == len(set(names(listed))), f"of {len(listed)} pending jobs some are there twice")
-    whole = {names([one])[0]: one for number in range(kills) for one in _stream(f"flow#{number}", len(listed) + 3)}
+    whole = {names([one])[0]: one for number in range(kills) for one in stream(f"flow#{number}", len(listed) + 3)}
     expect_equal_jobs(listed, [whole[key] for key in names(listed)], f"pending after {kills} dispatchers were killed")
-
-
-def dispatch_for_ever(client: Runner, execution: str) -> Iterator[list[DispatchJob]]:
-    """In a child, until it is killed: dispatches; tells of what was acknowledged."""
-    for number in range(10_000):
-        batch = _batch(execution, number)
-        client.dispatch(execution, batch)
-        yield batch
-        time.sleep(_PAUSE)
-
-
-def _batch(execution: str, number: int) -> list[DispatchJob]:
-    return [job(f"step{number}-{place}", execution=execution, inputs={"n": [number, place]}) for place in range(3)]
-
-
-def _stream(execution: str, count: int) -> list[DispatchJob]:
-    return [one for number in range(count) for one in _batch(execution, number)]

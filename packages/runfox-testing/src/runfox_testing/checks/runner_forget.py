@@ -7,19 +7,9 @@ from collections.abc import Callable
 from runfox.times import LATEST
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    dispatch,
-    expect_gathered,
-    expect_no_errors,
-    expect_pending,
-    job,
-    jobs,
-    submit,
-    told,
-)
+from runfox_testing.checks.runner_jobs import dispatch, expect_gathered, expect_no_errors, expect_pending, submit, told
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check("RUN-FORGET-01", needs=("queue",), causes=["only what has a result is removed", "the message stays queued"])

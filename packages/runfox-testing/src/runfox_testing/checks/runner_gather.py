@@ -8,17 +8,10 @@ from collections.abc import Callable
 from runfox.results import StepResult
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    BETWEEN,
-    EXECUTION,
-    expect_gathered,
-    expect_no_errors,
-    job,
-    jobs,
-    submit,
-)
+from runfox_testing.checks.runner_jobs import BETWEEN, expect_gathered, expect_no_errors, submit
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 _AT_ONCE = 1.0
 """Seconds that the fastest of three calls which have nothing to wait for may take."""

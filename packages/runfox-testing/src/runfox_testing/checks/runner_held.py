@@ -9,16 +9,9 @@ from runfox.results import DispatchJob
 from runfox.times import LATEST, format_time
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    dispatch,
-    expect_gathered,
-    job,
-    jobs,
-    submit,
-)
+from runfox_testing.checks.runner_jobs import dispatch, expect_gathered, submit
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check("RUN-HELD-01", causes=["times are compared as local time", "the comparison is the wrong way round"])

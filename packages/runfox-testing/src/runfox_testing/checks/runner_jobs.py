@@ -1,46 +1,24 @@
-"""What the checks of runners have in common: jobs, and how what came out is held against what went in."""
+"""What the checks of runners have in common: how what came out is held against what went in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONValue
 from runfox.results import DispatchJob, StepResult
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import describe, expect, violated
 from runfox_testing.comparing import difference, short
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.races import Outcome
-
-EXECUTION = "flow#one"
-OTHER = "flow#two"
+from runfox_testing.sample_jobs import EXECUTION, job
 
 Result: TypeAlias = tuple[str, int | None, JSONValue]
 """op, run_id and output of a result that is wanted."""
 
 BETWEEN = 0.002
 """Seconds between two events whose order a check looks at: clocks of stores may count milliseconds."""
-
-
-def job(
-    op: str = "step",
-    run_id: int = 1,
-    *,
-    execution: str = EXECUTION,
-    inputs: JSONObject | None = None,
-    call: str = "",
-    queue: str | None = None,
-) -> DispatchJob:
-    """A job; its inputs tell which one it is where none are given."""
-    if inputs is None:
-        inputs = {"of": [execution, op, run_id]}
-    return DispatchJob(execution, op, inputs, run_id, call, queue)
-
-
-def jobs(count: int, execution: str = EXECUTION, run_id: int = 1) -> list[DispatchJob]:
-    """So many jobs of one execution."""
-    return [job(f"step{number}", run_id, execution=execution) for number in range(count)]
 
 
 def dispatch(client: ObservedRunner, *wanted: DispatchJob) -> None:

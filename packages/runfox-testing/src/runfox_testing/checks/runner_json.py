@@ -13,16 +13,15 @@ from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, describe, expect, violated
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
     expect_equal_job,
     expect_equal_jobs,
     expect_gathered,
     expect_pending,
-    job,
     submit,
 )
 from runfox_testing.json_samples import FLOATS, INTEGERS, TEXTS, everything, nested, no_json
 from runfox_testing.json_strategies import objects, texts, values
+from runfox_testing.sample_jobs import EXECUTION, job
 
 # Inputs are an object themselves, so what is in them has a level less.
 _DEEP = nested(MAX_DEPTH - 1)

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    expect_alive,
-    expect_equal_job,
-    expect_lapsed,
-    expect_pending,
-    job,
-    jobs,
-    taken_job,
-)
+from runfox_testing.checks.runner_jobs import expect_alive, expect_equal_job, expect_lapsed, expect_pending, taken_job
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 
 @check(

@@ -8,17 +8,15 @@ from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
     expect_alive,
     expect_equal_jobs,
     expect_lapsed,
     expect_no_errors,
     expect_pending,
-    job,
-    jobs,
     taken_job,
 )
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 
 @check(

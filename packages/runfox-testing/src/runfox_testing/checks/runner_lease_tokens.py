@@ -7,18 +7,8 @@ from dataclasses import replace
 from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect, expect_raises
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    expect_alive,
-    expect_lapsed,
-    expect_pending,
-    job,
-    jobs,
-    submit,
-    taken_job,
-    told,
-)
+from runfox_testing.checks.runner_jobs import expect_alive, expect_lapsed, expect_pending, submit, taken_job, told
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check(

@@ -7,15 +7,14 @@ from runfox.jsonvalue import JSONObject
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
     expect_equal_job,
     expect_equal_jobs,
     expect_gathered,
     expect_pending,
-    job,
     submit,
 )
 from runfox_testing.comparing import short
+from runfox_testing.sample_jobs import EXECUTION, job
 
 _LARGE = 3_000_000
 

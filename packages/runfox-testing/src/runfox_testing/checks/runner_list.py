@@ -6,16 +6,8 @@ from dataclasses import replace
 
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    dispatch,
-    expect_equal_jobs,
-    expect_pending,
-    job,
-    jobs,
-    submit,
-)
+from runfox_testing.checks.runner_jobs import dispatch, expect_equal_jobs, expect_pending, submit
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check(

@@ -12,15 +12,11 @@ from runfox.results import DispatchJob, StepResult
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
     Result,
     expect_gathered,
     expect_no_errors,
     expect_pending,
     expect_results,
-    job,
-    jobs,
     submit,
     told,
 )
@@ -28,6 +24,7 @@ from runfox_testing.comparing import difference, short
 from runfox_testing.echoing import echo
 from runfox_testing.json_samples import everything
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 def _due(*done: DispatchJob) -> list[Result]:

@@ -15,9 +15,10 @@ from runfox.times import LATEST, format_time
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_expectations import Entry, Model
-from runfox_testing.checks.runner_jobs import BETWEEN, expect_equal_jobs, expect_results, job, names, told
+from runfox_testing.checks.runner_jobs import BETWEEN, expect_equal_jobs, expect_results, names, told
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import job
 
 _EXECUTIONS = ("flow#1", "flow#12")
 _QUEUES = {"a": None, "ab": "fast"}

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
-from runfox.protocols import Runner
-from runfox.results import DispatchJob
 from runfox.times import LATEST
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
     expect_equal_jobs,
     expect_gathered,
     expect_no_failures,
     expect_pending,
     expect_results,
-    job,
-    jobs,
     submit,
     told,
 )
 from runfox_testing.comparing import short
 from runfox_testing.processes import race_of_processes
+from runfox_testing.runner_calls import (
+    dispatch_in_child,
+    extend_all,
+    gather_in_child,
+    submit_each,
+    take_all,
+    take_and_stay,
+    take_and_submit,
+)
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check(
@@ -53,24 +54,6 @@ def jobs_and_results_go_from_process_to_process(case: RunnerCase) -> None:
         expect_results(results, [(one.op, number, "in the parent") for one in taken], "gathered by another process")
 
 
-def take_and_submit(client: Runner, output: str) -> list[DispatchJob]:
-    """In a child: all jobs, with a result for each."""
-    taken = client.take_pending_jobs()
-    for one in taken:
-        client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)
-    return taken
-
-
-def dispatch_in_child(client: Runner, execution: str, wanted: list[DispatchJob]) -> None:
-    """In a child: a dispatch."""
-    client.dispatch(execution, wanted)
-
-
-def gather_in_child(client: Runner, execution: str) -> object:
-    """In a child: a gather."""
-    return client.gather(execution)
-
-
 @check(
     "RUN-SHARED-02",
     needs=("queue", "shared"),
@@ -96,22 +79,6 @@ def what_one_process_ends_is_over_in_the_others(case: RunnerCase) -> None:
         client, [(submitted.op, 1, "here"), (living.op, 1, "in the child")], "after another process submitted for all"
     )
     expect_pending(case, client, [job(superseded.op, 2)], "after another process submitted for all")
-
-
-def take_all(client: Runner) -> list[DispatchJob]:
-    """In a child: a take."""
-    return client.take_pending_jobs()
-
-
-def extend_all(client: Runner, taken: list[DispatchJob]) -> list[bool]:
-    """In a child: which leases live."""
-    return [client.extend_lease(one) for one in taken]
-
-
-def submit_each(client: Runner, taken: list[DispatchJob]) -> None:
-    """In a child: a result for each."""
-    for one in taken:
-        client.submit_work_result(one.workflow_execution_id, one.op, "in the child", one.run_id)
 
 
 @check(
@@ -162,11 +129,3 @@ def the_jobs_of_a_killed_process_come_back(case: RunnerCase) -> None:
     expect(deliveries == {2}, f"jobs of a killed process come again with `delivery` {short(deliveries)}, not 2")
     expect_gathered(client, [(held[0].op, 1, "before the kill")], "after the process that submitted was killed")
     expect(client.held(LATEST) == [EXECUTION], f"beside {EXECUTION} something is held; taken were {told(again)}")
-
-
-def take_and_stay(client: Runner, lease_seconds: float) -> Iterator[list[DispatchJob]]:
-    """In a child: takes four jobs, submits one result, and waits to be killed."""
-    taken = client.take_pending_jobs(4, None, lease_seconds)
-    client.submit_work_result(EXECUTION, taken[0].op, "before the kill", 1)
-    yield taken
-    time.sleep(600)

@@ -8,17 +8,8 @@ from runfox.jsonvalue import JSONValue
 from runfox.times import LATEST
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    expect_gathered,
-    expect_pending,
-    expect_results,
-    job,
-    jobs,
-    submit,
-    told,
-)
+from runfox_testing.checks.runner_jobs import expect_gathered, expect_pending, expect_results, submit, told
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 
 @check("RUN-SUBMIT-01", needs=("queue",), causes=["the result is committed later than the call returns"])

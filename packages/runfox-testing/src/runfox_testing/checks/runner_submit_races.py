@@ -8,24 +8,22 @@ from typing import cast
 
 from runfox.errors import InvalidJSON
 from runfox.jsonvalue import JSONValue
-from runfox.protocols import Runner
 from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect, expect_raises
 from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
     expect_gathered,
     expect_no_errors,
     expect_no_failures,
     expect_pending,
-    job,
-    jobs,
     submit,
 )
 from runfox_testing.comparing import short
 from runfox_testing.json_samples import no_json
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.processes import race_of_processes
+from runfox_testing.runner_calls import submit_all
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 
 @check(
@@ -82,12 +80,6 @@ def of_results_of_several_processes_one_is_kept(case: RunnerCase) -> None:
             f"{doubled} of them for a run that had one",
         )
         expect(client.gather(execution) == [], "after all runs had results more came from processes that were later")
-
-
-def submit_all(client: Runner, execution: str, count: int, place: int) -> None:
-    """In a child: a result for each of so many runs."""
-    for one in jobs(count, execution):
-        client.submit_work_result(execution, one.op, {"by": place}, one.run_id)
 
 
 @check(

@@ -5,26 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from runfox.protocols import Runner
 from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import (
     BETWEEN,
-    EXECUTION,
-    OTHER,
     dispatch,
     expect_equal_jobs,
     expect_no_errors,
     expect_no_failures,
     expect_pending,
-    job,
-    jobs,
     names,
 )
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.processes import race_of_processes
+from runfox_testing.runner_calls import take_one_by_one
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
 _AT_ONCE = 1.0
 """Seconds that the fastest of three calls which have nothing to wait for may take: a long poll takes longer."""
@@ -234,8 +231,3 @@ def of_processes_that_take_at_once_each_job_goes_to_one(case: RunnerCase) -> Non
         taken = [one for answer in answers for one in answer]
         taken += case.take(client, len(wanted) - len(taken)) if len(taken) < len(wanted) else []
         expect_equal_jobs(taken, wanted, f"given to {len(children)} processes at once, all told,")
-
-
-def take_one_by_one(client: Runner, times: int) -> list[DispatchJob]:
-    """In a child: so many takes of one job."""
-    return [one for _ in range(times) for one in client.take_pending_jobs(1)]

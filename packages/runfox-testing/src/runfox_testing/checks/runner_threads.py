@@ -14,18 +14,11 @@ from runfox.jsonvalue import JSONObject
 from runfox.results import DispatchJob, StepResult
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    expect_gathered,
-    expect_no_errors,
-    expect_pending,
-    job,
-    jobs,
-    names,
-)
+from runfox_testing.checks.runner_jobs import expect_gathered, expect_no_errors, expect_pending, names
 from runfox_testing.comparing import difference
 from runfox_testing.echoing import echo
 from runfox_testing.observing import ObservedRunner
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
 
 _JOBS_PER_DRIVER = 12
 

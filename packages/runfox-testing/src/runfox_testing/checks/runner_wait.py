@@ -7,18 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from runfox.protocols import Runner
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import (
-    EXECUTION,
-    OTHER,
-    Result,
-    dispatch,
-    expect_gathered,
-    job,
-    submit,
-)
+from runfox_testing.checks.runner_jobs import Result, dispatch, expect_gathered, submit
+from runfox_testing.runner_calls import submit_in_child
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job
 
 _LONG = 20.0
 """Seconds of a wait that something has to end before."""
@@ -116,11 +109,6 @@ def wait_is_woken_by_another_process(case: RunnerCase) -> None:
     child = case.process()
     case.client().dispatch(EXECUTION, [job()])
     _expect_woken(case, "another process had submitted a result", lambda: child.call(submit_in_child))
-
-
-def submit_in_child(client: Runner) -> None:
-    """In a child: the result of the job."""
-    client.submit_work_result(EXECUTION, "step", None, 1)
 
 
 @check(

@@ -22,10 +22,12 @@ MODULES = (
     "runfox_testing.mutants.runner_json",
     "runfox_testing.mutants.runner_dispatch",
     "runfox_testing.mutants.runner_local",
+    "runfox_testing.mutants.runner_gather",
     "runfox_testing.mutants.runner_take",
     "runfox_testing.mutants.runner_lease",
     "runfox_testing.mutants.runner_submit",
-    "runfox_testing.mutants.runner_keeping",
+    "runfox_testing.mutants.runner_forget",
+    "runfox_testing.mutants.runner_held",
     "runfox_testing.mutants.runner_surroundings",
     "runfox_testing.mutants.workflow",
 )

@@ -1,0 +1,106 @@
+"""What child processes do with a runner's client. The module imports little, since each child imports it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+from runfox_testing.sample_jobs import EXECUTION, job, jobs
+
+_PAUSE = 0.001
+"""Seconds between two calls of a process that is going to be killed, so that it is killed in the midst."""
+
+
+def take_one_by_one(client: Runner, times: int) -> list[DispatchJob]:
+    """So many takes of one job."""
+    return [one for _ in range(times) for one in client.take_pending_jobs(1)]
+
+
+def submit_all(client: Runner, execution: str, count: int, place: int) -> None:
+    """A result for each of so many runs."""
+    for one in jobs(count, execution):
+        client.submit_work_result(execution, one.op, {"by": place}, one.run_id)
+
+
+def submit_in_child(client: Runner) -> None:
+    """The result of the job."""
+    client.submit_work_result(EXECUTION, "step", None, 1)
+
+
+def look(client: Runner, taken: DispatchJob) -> tuple[bool, list[DispatchJob], object]:
+    """What is there."""
+    return client.extend_lease(taken), client.take_pending_jobs(), client.gather(EXECUTION)
+
+
+def work(client: Runner, lease_seconds: float, number: int) -> Iterator[tuple[str, object]]:
+    """Until it is killed: takes and submits; tells of what was acknowledged."""
+    while taken := client.take_pending_jobs(3, None, lease_seconds):
+        for one in taken:
+            output = {"by": number, "process": os.getpid(), "of": one.inputs}
+            client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)  # type: ignore[arg-type]
+            yield one.op, output
+            time.sleep(_PAUSE)
+
+
+def dispatch_for_ever(client: Runner, execution: str) -> Iterator[list[DispatchJob]]:
+    """Until it is killed: dispatches; tells of what was acknowledged."""
+    for number in range(10_000):
+        batch = batch_of(execution, number)
+        client.dispatch(execution, batch)
+        yield batch
+        time.sleep(_PAUSE)
+
+
+def batch_of(execution: str, number: int) -> list[DispatchJob]:
+    """The jobs of one dispatch of `dispatch_for_ever`."""
+    return [job(f"step{number}-{place}", execution=execution, inputs={"n": [number, place]}) for place in range(3)]
+
+
+def stream(execution: str, count: int) -> list[DispatchJob]:
+    """Those of its first dispatches."""
+    return [one for number in range(count) for one in batch_of(execution, number)]
+
+
+def take_and_submit(client: Runner, output: str) -> list[DispatchJob]:
+    """All jobs, with a result for each."""
+    taken = client.take_pending_jobs()
+    for one in taken:
+        client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)
+    return taken
+
+
+def dispatch_in_child(client: Runner, execution: str, wanted: list[DispatchJob]) -> None:
+    """A dispatch."""
+    client.dispatch(execution, wanted)
+
+
+def gather_in_child(client: Runner, execution: str) -> object:
+    """A gather."""
+    return client.gather(execution)
+
+
+def take_all(client: Runner) -> list[DispatchJob]:
+    """A take."""
+    return client.take_pending_jobs()
+
+
+def extend_all(client: Runner, taken: list[DispatchJob]) -> list[bool]:
+    """Which leases live."""
+    return [client.extend_lease(one) for one in taken]
+
+
+def submit_each(client: Runner, taken: list[DispatchJob]) -> None:
+    """A result for each."""
+    for one in taken:
+        client.submit_work_result(one.workflow_execution_id, one.op, "in the child", one.run_id)
+
+
+def take_and_stay(client: Runner, lease_seconds: float) -> Iterator[list[DispatchJob]]:
+    """Takes four jobs, submits one result, and waits to be killed."""
+    taken = client.take_pending_jobs(4, None, lease_seconds)
+    client.submit_work_result(EXECUTION, taken[0].op, "before the kill", 1)
+    yield taken
+    time.sleep(600)
