@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runfox.protocols import Store
 from runfox_testing.case import StoreCase
 from runfox_testing.sample_records import new_record
+from runfox_testing.store_calls import is_stored
 
 
 def probe_store(case: StoreCase) -> list[str]:
@@ -22,20 +22,12 @@ def _probe(case: StoreCase) -> list[str]:
     case.client().write(record)
     child = case.process()
     notes = []
-    if "shared" not in case.abilities and child.call(_knows, record.workflow_execution_id):
+    if "shared" not in case.abilities and child.call(is_stored, record.workflow_execution_id):
         notes.append("shared is not claimed, but another process saw a record while this one had the store open")
     # What several processes share may be kept by a server, and say nothing of what survives.
     if not {"durable", "shared"} & case.abilities:
         case.close_clients()
         child.open(case.harnesses, case.namespace)
-        if child.call(_knows, record.workflow_execution_id):
+        if child.call(is_stored, record.workflow_execution_id):
             notes.append("durable is not claimed, but a record survived in a new process")
     return notes
-
-
-def _knows(client: Store, workflow_execution_id: str) -> bool:
-    try:
-        client.load(workflow_execution_id)
-    except Exception:  # noqa: BLE001  # whatever the reason, it is not there
-        return False
-    return True

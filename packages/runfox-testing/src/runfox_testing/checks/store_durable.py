@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from runfox.errors import WorkflowNotFound
-from runfox.protocols import Store
-from runfox.records import RecordPatch, WorkflowRecord
 from runfox.status import WorkflowStatus
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect
@@ -16,7 +12,6 @@ from runfox_testing.checks.stored import expect_record, expect_stored, expect_un
 from runfox_testing.json_samples import everything
 from runfox_testing.sample_records import (
     at,
-    chain_patch,
     chain_record,
     chain_write,
     copy_of,
@@ -25,53 +20,17 @@ from runfox_testing.sample_records import (
     patch_of,
     patched,
 )
-
-CHAIN = chain_record(1).workflow_execution_id
-
-
-def keep_writing(client: Store, version: int) -> Iterator[int]:
-    """In a process of its own: write the chain on from `version`, for ever; each version when it is acknowledged."""
-    for number in itertools.count(version + 1):
-        client.write(chain_write(number))
-        yield number
-
-
-def keep_patching(client: Any, version: int) -> Iterator[int]:
-    """As `keep_writing`, with patches."""
-    for number in itertools.count(version + 1):
-        client.patch(chain_patch(number))
-        yield number
-
-
-def load(client: Store, workflow_execution_id: str) -> WorkflowRecord:
-    """In a process of its own: load."""
-    return client.load(workflow_execution_id)
-
-
-def write(client: Store, record: WorkflowRecord) -> None:
-    """In a process of its own: write."""
-    client.write(record)
-
-
-def patch_stored(client: Any, patch: RecordPatch) -> None:
-    """In a process of its own: patch."""
-    client.patch(patch)
-
-
-def delete(client: Any, workflow_execution_id: str) -> None:
-    """In a process of its own: delete."""
-    client.delete(workflow_execution_id)
-
-
-def list_all(client: Any) -> list[str]:
-    """In a process of its own: the ids of the first page."""
-    return [summary.workflow_execution_id for summary in client.list_executions()]
-
-
-def list_due(client: Any, now: str) -> list[str]:
-    """In a process of its own: what is due."""
-    ids: list[str] = client.due(now)
-    return ids
+from runfox_testing.store_calls import (
+    CHAIN,
+    delete,
+    keep_patching,
+    keep_writing,
+    list_all,
+    list_due,
+    load,
+    patch_stored,
+    write,
+)
 
 
 @check(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 from runfox.protocols import Store
 from runfox.records import WorkflowRecord
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.stored import expect_stored, written
 from runfox_testing.checks.watching import expect_fresh, expect_whole, watch
-from runfox_testing.sample_records import at, chain_record, chain_write, copy_of, full_record, new_record
+from runfox_testing.sample_records import at, chain_write, copy_of, full_record, new_record
+from runfox_testing.store_calls import load_until
 
-CHAIN = chain_record(1).workflow_execution_id
 _VERSIONS = 60
 
 
@@ -111,18 +108,6 @@ def no_process_sees_half_of_a_commit(case: StoreCase) -> None:
     expect(versions == sorted(versions), f"another process has seen the versions {versions}, in this order")
     expect(versions[-1] == _VERSIONS, f"another process saw version {versions[-1]} last, {_VERSIONS} is stored")
     expect_whole(records, "load in another process")
-
-
-def load_until(client: Store, last: int, seconds: float) -> Iterator[object]:
-    """In a process of its own: load until the last version is there; then all that was seen, each version once."""
-    deadline = time.monotonic() + seconds
-    seen = [client.load(CHAIN)]
-    yield "reading"
-    while seen[-1].version != last and time.monotonic() < deadline:
-        record = client.load(CHAIN)
-        if record.version != seen[-1].version or record != chain_record(record.version):
-            seen.append(record)
-    yield from seen
 
 
 def _load(client: Store, latest: WorkflowRecord) -> WorkflowRecord:

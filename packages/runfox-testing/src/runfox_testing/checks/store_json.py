@@ -13,6 +13,7 @@ from runfox_testing.checks.stored import expect_stored, written
 from runfox_testing.json_samples import FLOATS, INTEGERS, TEXTS, nested
 from runfox_testing.json_strategies import objects, texts, values
 from runfox_testing.sample_records import OPS, complete_step, new_record, spec_of
+from runfox_testing.shrinking import ShrinkBudget
 
 
 def with_json(execution_id: str, value: JSONObject, outcome: JSONValue) -> WorkflowRecord:
@@ -160,7 +161,7 @@ def five_hundred_levels_survive(case: StoreCase) -> None:
 @check(
     "STORE-JSON-08",
     causes=[
-        "objects are kept in a type that sorts keys (jsonb of PostgreSQL, maps of DynamoDB), or by rows without position",
+        "objects are kept in a type that sorts keys (jsonb, maps of DynamoDB), or by rows that have no position",
         "JSON is written with sort_keys",
     ],
 )
@@ -228,10 +229,15 @@ def generated_values_survive(case: StoreCase) -> None:
     store, other = case.clients(2)
     count = 0
 
+    budget = ShrinkBudget()
+
     @hypothesis.seed(case.seed)
     @case.settings()
     @hypothesis.given(objects(), values(), texts())
     def survives(value: JSONObject, outcome: JSONValue, op: str) -> None:
+        budget.run(survives_in_every_place, value, outcome, op)
+
+    def survives_in_every_place(value: JSONObject, outcome: JSONValue, op: str) -> None:
         nonlocal count
         count += 1
         case.history.clear()

@@ -26,16 +26,18 @@ def pages(
 ) -> list[str]:
     """Everything, page by page; each page has to be the next `limit` of `wanted`, which are execution ids.
 
-    With `plain` the next page is asked for by the id, otherwise by the cursor.
+    With `plain` the next page is asked for by the id, otherwise by the cursor. The second page is asked for by a client
+    that has asked for nothing before.
     """
     found: list[ExecutionSummary] = []
     what = f"in pages of {limit}" + (" by id" if plain else "")
     for begin in range(0, len(wanted) + limit, limit):
         after = None if not found else found[-1].workflow_execution_id if plain else found[-1].cursor
         due = wanted[begin : begin + limit]
+        asked = case.client() if begin // limit == 1 else client
         found += listed(
             case,
-            lambda after=after: client.list_executions(limit=limit, after=after, **filters),  # type: ignore[misc]
+            lambda after=after, asked=asked: asked.list_executions(limit=limit, after=after, **filters),  # type: ignore[misc]
             due,
             f"{what}, after {ids_of(found)[-1:] or 'the beginning'}",
         )
@@ -70,8 +72,8 @@ def executions_are_listed_newest_first(case: StoreCase) -> None:
     causes=["a page begins with the last one of the page before, or leaves one out", "pages are counted by offset"],
 )
 def pages_have_no_gaps_and_no_doubles(case: StoreCase) -> None:
-    """Pages of any size, gone through by cursor or by id, by one client or by changing ones, give each execution once,
-    in the order of the whole listing; the last page is followed by an empty one.
+    """Pages of any size, gone through by cursor or by id, also by another client than the page before, give each
+    execution once, in the order of the whole listing; the last page is followed by an empty one.
     """
     store, other = case.clients(2)
     order = case.random.sample(range(11), 11)

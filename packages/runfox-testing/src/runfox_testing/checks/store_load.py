@@ -7,6 +7,7 @@ from dataclasses import replace
 from runfox.errors import WorkflowNotFound, WriteConflict
 from runfox.records import StepRecord
 from runfox.status import StepStatus, WorkflowStatus
+from runfox.times import LATEST
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect, expect_raises, violated
 from runfox_testing.checks.stored import expect_stored, expect_unknown, written
@@ -117,6 +118,9 @@ def every_field_comes_back(case: StoreCase) -> None:
         isinstance(found.status, WorkflowStatus),
         f"the status is {found.status!r}, a {type(found.status).__name__} and no WorkflowStatus",
     )
+    extreme = full_record("extreme", created_at="1970-01-01T00:00:00.000000Z", updated_at=LATEST, wake_at=LATEST)
+    extreme.steps["third"] = replace(extreme.steps["third"], run_id=2**40, attempt=2**31, ready_at=LATEST)
+    expect_stored(other, written(store, extreme), "after the write of a record with times and counts far off")
     touched = [op for op in found.steps if found.steps[op] != StepRecord(op=op)]
     expect(touched == [op for op in OPS if op != "second"], f"the touched steps are {touched}")
 

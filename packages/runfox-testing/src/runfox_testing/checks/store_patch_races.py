@@ -8,13 +8,12 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from runfox.errors import WriteConflict
 from runfox.protocols import Store
 from runfox.records import RecordPatch, StepRecord, WorkflowRecord
 from runfox.status import StepStatus, WorkflowStatus
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.store_races import COUNTED, count_up, expect_counted
+from runfox_testing.checks.store_races import COUNTED, expect_counted
 from runfox_testing.checks.stored import all_succeeded, applied, expect_stored, one_winner, written
 from runfox_testing.checks.watching import expect_fresh, expect_whole, watch
 from runfox_testing.json_strategies import objects, texts, values
@@ -30,6 +29,8 @@ from runfox_testing.sample_records import (
     patch_of,
     patched,
 )
+from runfox_testing.shrinking import ShrinkBudget
+from runfox_testing.store_calls import count_up, count_up_by_patches
 
 
 def patch_of_contender(base: WorkflowRecord, contender: int) -> RecordPatch:
@@ -37,18 +38,6 @@ def patch_of_contender(base: WorkflowRecord, contender: int) -> RecordPatch:
     steps = {op: complete_step(op, {"winner": contender}) for op in OPS}
     state: Any = {"winner": contender, f"only {contender}": True}
     return patch_of(base, outcome=contender, state=state, steps=steps, wake_at=at(contender))
-
-
-def count_up_by_patches(client: Any, workflow_execution_id: str, times: int) -> None:
-    """As `count_up`, with a patch of the one key."""
-    for _ in range(times):
-        while True:
-            record = client.load(workflow_execution_id)
-            try:
-                client.patch(patch_of(record, state={"count": record.state["count"] + 1}))
-            except WriteConflict:
-                continue
-            break
 
 
 @check(
@@ -170,10 +159,15 @@ def generated_patches_equal_writes(case: StoreCase) -> None:
     store, other = case.clients(2)
     count = 0
 
+    budget = ShrinkBudget()
+
     @hypothesis.seed(case.seed)
-    @case.settings()
-    @hypothesis.given(st.lists(_changes, min_size=1, max_size=5), st.booleans())
+    @case.settings(examples=2 * case.profile.examples)
+    @hypothesis.given(st.lists(_changes, min_size=3, max_size=6), st.booleans())
     def equal(sequence: list[dict[str, Any]], rewritten: bool) -> None:
+        budget.run(patches_equal_writes, sequence, rewritten)
+
+    def patches_equal_writes(sequence: list[dict[str, Any]], rewritten: bool) -> None:
         nonlocal count
         count += 1
         case.history.clear()
@@ -185,4 +179,4 @@ def generated_patches_equal_writes(case: StoreCase) -> None:
                 wanted = written(other, copy_of(wanted))
 
     equal()
-    expect(count >= case.profile.examples // 2, f"only {count} sequences were tried")
+    expect(count >= case.profile.examples, f"only {count} sequences were tried")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from runfox.errors import WriteConflict
 from runfox.protocols import Store
 from runfox.records import WorkflowRecord
 from runfox_testing.case import StoreCase
@@ -13,37 +12,11 @@ from runfox_testing.check import check, expect
 from runfox_testing.checks.stored import all_succeeded, expect_stored, one_winner, written
 from runfox_testing.processes import race_of_processes
 from runfox_testing.races import Outcome
-from runfox_testing.sample_records import OPS, complete_step, copy_of, new_record
+from runfox_testing.sample_records import copy_of, new_record
+from runfox_testing.store_calls import count_up, marked_by, write_marked
 
 COUNTED = 8
 """How often each of the clients that count up together does so."""
-
-
-def marked_by(base: WorkflowRecord, contender: int) -> WorkflowRecord:
-    """What one of several contenders writes over `base`: its number is in every part of it."""
-    record = copy_of(base, outcome=contender, state={"winner": contender, f"only {contender}": True})
-    record.steps = {op: complete_step(op, {"winner": contender}) for op in OPS}
-    return record
-
-
-def count_up(client: Store, workflow_execution_id: str, times: int) -> int:
-    """Add one to the record's state so often, each time by loading and writing until there is no conflict; the number
-    of conflicts.
-    """
-    conflicts = 0
-    for _ in range(times):
-        while True:
-            record = client.load(workflow_execution_id)
-            count = record.state["count"]
-            assert isinstance(count, int)
-            record.state["count"] = count + 1
-            try:
-                client.write(record)
-            except WriteConflict:
-                conflicts += 1
-            else:
-                break
-    return conflicts
 
 
 def expect_counted(client: Store, record: WorkflowRecord, total: int) -> None:
@@ -52,11 +25,6 @@ def expect_counted(client: Store, record: WorkflowRecord, total: int) -> None:
     count = found.state["count"]
     expect(count == total, f"{total} were counted up and acknowledged, {count} are stored")
     expect(found.version == 1 + total, f"after {total} acknowledged writes the version is {found.version}")
-
-
-def write_marked(client: Store, base: WorkflowRecord, contender: int) -> None:
-    """In a process of its own: write as one of the contenders."""
-    client.write(marked_by(base, contender))
 
 
 @check(

@@ -109,11 +109,11 @@ class ZeroIsNoLimit(_Listing):
 
 
 @mutant("STORE-LIST-08", observed="without a limit", harness=MemoryStoreHarness)
-class FiftyByDefault(_Listing):
-    """A page has 50 where no limit is given."""
+class FiftyAtMost(_Listing):
+    """A page has 50 at most."""
 
-    def list_executions(self, *, limit: int = 50, **options: Any) -> list[ExecutionSummary]:
-        return super().list_executions(limit=limit, **options)
+    def _listed(self, limit: int, options: dict[str, Any]) -> list[ExecutionSummary]:
+        return super()._listed(min(limit, 50), options)
 
 
 @mutant("STORE-LIST-09", observed="by a name with: empty", harness=MemoryStoreHarness)

@@ -241,9 +241,9 @@ class PatchesBetweenTwoQueries(Torn):
 
 
 @mutant("STORE-PATCH-18", observed="after generated patch", harness=MemoryStoreHarness)
-class OneKeyIsNone(InMemoryStore):
-    """A patch of a single key of the state leaves the state as it is."""
+class OutcomeOrWakeAt(InMemoryStore):
+    """A patch that sets the outcome and not the status leaves `wake_at` as it is."""
 
     def patch(self, patch: RecordPatch) -> None:
-        alone = patch.state is not UNSET and len(patch.state) == 1
-        super().patch(replace(patch, state=UNSET) if alone else patch)
+        only = patch.outcome is not UNSET and patch.status is UNSET
+        super().patch(replace(patch, wake_at=UNSET) if only else patch)
