@@ -9,7 +9,7 @@ from runfox.backend import Backend
 from runfox.definition import parse_dict
 from runfox.errors import ExecutionExists
 from runfox.jsonvalue import JSONObject
-from runfox.results import Complete, Halt
+from runfox.results import Complete, DispatchJob, Halt
 from runfox.workflow import Workflow
 from runfox_testing.case import WorkflowCase
 from runfox_testing.check import check, expect, expect_raises
@@ -88,7 +88,15 @@ def another_backend_goes_on(case: WorkflowCase) -> None:
     backend = _backend(case)
     key = create(backend, "begun", _N)
     backend.attend(key)
-    for job in case.awaited(lambda: backend.take_tasks(None), lambda jobs: len(jobs) == 2):
+    taken: list[DispatchJob] = []
+
+    def take() -> int:
+        taken.extend(backend.take_tasks())
+        return len(taken)
+
+    count = case.awaited(take, lambda held: held == 2)
+    expect(count == 2, f"of the first two steps {count} could be taken")
+    for job in taken:
         submit(backend, job)
     settle(backend, key)
     begun = backend.load(key)
