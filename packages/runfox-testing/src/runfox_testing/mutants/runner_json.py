@@ -122,11 +122,18 @@ class TrimsOps(InProcessRunner):
 
 
 @mutant("RUN-JSON-06", observed="not what was dispatched", harness=MemoryRunnerHarness)
-class ReplacesSurrogatesInKeys(_ChangedInputs):
-    """Keys of inputs that UTF-8 has no form for are changed."""
+class ReplacesWhatIsNotASCII(_ChangedInputs):
+    """In calls, and in the keys of inputs, what is not ASCII is lost."""
 
     def changed(self, inputs: JSONObject) -> JSONObject:
-        return {key.encode("utf-8", "replace").decode(): value for key, value in inputs.items()}
+        return {_ascii(key): value for key, value in inputs.items()}
+
+    def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
+        return super().dispatch(workflow_execution_id, [replace(job, call=_ascii(job.call)) for job in jobs])
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
 
 
 @mutant("RUN-JSON-07", observed="was acknowledged", harness=MemoryRunnerHarness)
