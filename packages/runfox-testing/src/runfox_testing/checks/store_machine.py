@@ -316,6 +316,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 def _run(case: StoreCase, *, with_faults: bool) -> None:
     count = 0
+    examples = (case.profile.examples + 1) // 2
 
     class Machine(StoreMachine):
         def __init__(self) -> None:
@@ -325,13 +326,13 @@ def _run(case: StoreCase, *, with_faults: bool) -> None:
 
     Machine.case, Machine.with_faults, Machine.answers = case, with_faults, Counter()
     seeded: Any = hypothesis.seed(case.seed)(Machine)
-    # Long sequences: what takes time is to open clients of a new namespace. They are not made shorter when one fails,
-    # as that takes hundreds of tries; the history has its end, and the seed brings it again.
+    # Few but long sequences: what takes time is to open clients of a new namespace. One that fails is not made shorter,
+    # as that takes hundreds of tries: the history has its end, and the seed brings it again.
     settings = hypothesis.settings(
-        case.settings(), stateful_step_count=2 * case.profile.steps, phases=[hypothesis.Phase.generate]
+        case.settings(examples=examples), stateful_step_count=2 * case.profile.steps, phases=[hypothesis.Phase.generate]
     )
     run_state_machine_as_test(seeded, settings=settings)
-    expect(count >= case.profile.examples // 2, f"only {count} sequences of calls were tried")
+    expect(count >= examples // 2, f"only {count} sequences of calls were tried")
     kinds = {"acknowledged", "refused", "asked by load"}
     optional = {"SupportsRefresh": "asked by refresh", "SupportsListing": "listed", "SupportsWake": "due"}
     kinds |= {kind for ability, kind in optional.items() if ability in case.abilities}
