@@ -183,7 +183,7 @@ class NobodyIsWoken(InProcessRunner):
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
         if super().wait(workflow_execution_id, 0):
             return True
-        self._nothing.wait(min(timeout, 3.0))
+        self._nothing.wait(min(timeout, 0.5))
         return False
 
 
