@@ -556,6 +556,11 @@ def test_an_execution_is_held_until_it_is_touched(clock: Any) -> None:
         assert runner.held(format_time(clock.now + 0.001)) == [KEY]
 
 
+def test_what_is_touched_in_a_microsecond_is_not_held_before_it(clock: Any) -> None:
+    clock.now = 1_700_000_000.002  # no float is that moment
+    assert a_runner(clock, a_job()).held(format_time(clock.now)) == []
+
+
 def test_one_old_entry_is_enough_to_be_held(clock: Any) -> None:
     runner = a_runner(clock, a_job("a"))
     clock.now += 10

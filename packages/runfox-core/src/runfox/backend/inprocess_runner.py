@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from runfox.jsonvalue import JSONValue, copy_json, copy_object
 from runfox.results import DispatchJob, StepResult
-from runfox.times import Clock, to_seconds
+from runfox.times import Clock, format_time
 
 
 class InProcessRunner:
@@ -145,12 +145,12 @@ class InProcessRunner:
 
     def held(self, before: str) -> list[str]:
         """The executions of which an entry was last touched before `before`."""
-        limit = to_seconds(before)
         with self._lock:
+            # As text, which has whole microseconds, as the caller's `before` has.
             return [
                 key
                 for key, entries in self._entries.items()
-                if any(entry.touched < limit for entry in entries.values())
+                if any(format_time(entry.touched) < before for entry in entries.values())
             ]
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
