@@ -9,7 +9,7 @@ Each check of the contract is one node of the class, `test_clause[STORE-CAS-03]`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from runfox_testing.check import KINDS, Check, Kind, Waiver, kind_of
 from runfox_testing.harness import Harness, RunnerHarness, StoreHarness
@@ -86,8 +86,7 @@ class WorkflowConformance(Conformance):
         ]
 
 
-def _stated(cls: type, name: str, value: Any, base: type) -> type[Harness[Any]]:
+def _stated(cls: type, name: str, value: object, base: type) -> type[Harness[Any]]:
     if not (isinstance(value, type) and issubclass(value, base)):
         raise ValueError(f"{cls.__name__}.{name} is {value!r}: state a subclass of runfox_testing.{base.__name__}")
-    found: Any = value
-    return found
+    return cast("type[Harness[Any]]", value)

@@ -186,7 +186,9 @@ def _have_accidents(case: WorkflowCase, error: type[BaseException]) -> None:
         places.add((accident.met, after))
         process.expect_end(f"{_NAMES[error]} {'after' if after else 'before'} the {accident.met} that was call {at}")
         case.close_clients()
-    expect(len(chosen) >= min(most // 2, len(points)), f"only {len(chosen)} of {len(points)} possible accidents happened")
+    expect(
+        len(chosen) >= min(most // 2, len(points)), f"only {len(chosen)} of {len(points)} possible accidents happened"
+    )
     expect(len(places) >= min(_FEWEST_PLACES, most // 2), f"accidents happened only at {sorted(places)}")
 
 
