@@ -10,7 +10,7 @@ from typing import Any
 from runfox.errors import RunfoxError
 from runfox.records import RecordPatch, WorkflowRecord
 from runfox_testing.case import StoreCase
-from runfox_testing.check import check
+from runfox_testing.check import check, describe, violated
 from runfox_testing.checks.stored import expect_record, expect_refused, expect_stored, expect_unknown, written
 from runfox_testing.json_samples import beyond_limits, no_json
 from runfox_testing.observing import ObservedStore
@@ -110,6 +110,8 @@ def _kept_or_refused(
         expect_refused(f"a write with {what}", lambda: store.write(record))
         expect_stored(other, old, f"after the refused write of {what}")
         return old
+    except Exception as error:  # noqa: BLE001  # what was observed
+        violated(f"a write with {what} raised {describe(error)}, which is no RunfoxError")
     found = other.load(record.workflow_execution_id)
     expect_record(found, replace(record, version=record.version + 1), f"after the acknowledged write of {what}, load")
     return written(store, copy_of(old, version=found.version))

@@ -14,7 +14,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, ClassVar
 
 from runfox.backend import InMemoryStore, InProcessRunner
-from runfox.errors import StorageUnavailable
+from runfox.errors import InvalidJSON, StorageUnavailable
 from runfox.jsonvalue import JSONValue
 from runfox.records import ExecutionSummary, RecordPatch, WorkflowRecord
 from runfox.results import DispatchJob, StepResult
@@ -87,7 +87,10 @@ class _Stub:
         host, _, port = self._address.partition(":")
         try:
             with Client((host, int(port))) as connection:
-                connection.send((self._namespace, method, arguments, options))
+                try:
+                    connection.send((self._namespace, method, arguments, options))
+                except RecursionError:
+                    raise InvalidJSON(f"an argument of {method}", "", "nested too deep to be sent") from None
                 is_answer, answer = connection.recv()
         except (OSError, EOFError) as error:
             raise StorageUnavailable("the server does not answer") from error
