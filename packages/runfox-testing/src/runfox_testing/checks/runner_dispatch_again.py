@@ -21,6 +21,9 @@ from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
+_LARGER = (10, 100, 2**31)
+"""Run ids that have one digit more than the one before, or do not fit into 32 bits with a sign."""
+
 
 @check(
     "RUN-DISPATCH-09",
@@ -45,6 +48,12 @@ def an_older_run_is_ignored(case: RunnerCase) -> None:
     driver.dispatch(EXECUTION, older)
     expect_pending(case, driver, [], "after older runs than the gathered one were dispatched")
     expect_gathered(driver, [], "after older runs than the gathered one were dispatched")
+    for run_id in _LARGER:
+        driver.forget(EXECUTION)
+        driver.dispatch(EXECUTION, [job(run_id=run_id)])
+        driver.dispatch(EXECUTION, [job(run_id=run_id - 1)])
+        when = f"after run {run_id - 1} was dispatched where run {run_id} is known"
+        expect_pending(case, driver, [job(run_id=run_id)], when)
 
 
 @check(
@@ -63,6 +72,14 @@ def a_newer_run_removes_a_pending_one(case: RunnerCase) -> None:
     taken = case.take(one, 4)
     expect_equal_jobs(taken, [job(run_id=2), *others], "taken after a newer run was dispatched")
     expect(two.take_pending_jobs() == [], "an older run was taken after a newer one was dispatched")
+    two.forget(EXECUTION)
+    two.forget(OTHER)
+    for run_id in _LARGER:
+        older, newer = job(run_id=run_id - 1), job(run_id=run_id)
+        one.dispatch(EXECUTION, [older])
+        two.dispatch(EXECUTION, [newer])
+        expect_pending(case, one, [newer], f"after run {newer.run_id} was dispatched where run {older.run_id} is known")
+        two.forget(EXECUTION)
 
 
 @check(
