@@ -62,6 +62,8 @@ def durable_and_shared_are_booleans(case: RunnerCase) -> None:
         value, again = getattr(one.raw, name, False), getattr(two.raw, name, False)
         expect(isinstance(value, bool), f"{name} is {short(value)}, not True or False")
         expect(value is again, f"{name} is {value} for one client and {short(again)} for another of the same namespace")
+        claimed = name in case.abilities
+        expect(value is claimed, f"{name} is {value} for one client and was {claimed} for the first client of all")
 
 
 @check(
