@@ -13,6 +13,8 @@ from runfox_testing.sample_records import NOON, complete_step, copy_of, full_rec
 
 _MANY_STEPS = 2_000
 _OUTPUT = 5_000
+_MANY_ITEMS = (30, 120, 1_200)
+"""Items in one call: the limits of usual batches lie below them."""
 _SIZES = (16_000, 65_000, 66_000, 250_000, 260_000, 390_000, 420_000, 1_050_000, 3_000_000)
 """Characters: the limits of usual services lie between them."""
 
@@ -20,6 +22,10 @@ _SIZES = (16_000, 65_000, 66_000, 250_000, 260_000, 390_000, 420_000, 1_050_000,
 def _text(length: int) -> str:
     """A text without repetition that compression could make small, and not only ASCII."""
     return "".join(f"{number:06d}é" for number in range(length // 7 + 1))[:length]
+
+
+def _keys(number: int) -> JSONObject:
+    return {f"key {index}": [number, index] for index in range(number)}
 
 
 def _kept_or_too_large(
@@ -49,8 +55,8 @@ def _kept_or_too_large(
     ],
 )
 def many_steps_are_kept_or_refused(case: StoreCase) -> None:
-    """A record with 2,000 steps that have outputs of 5 KB each is kept whole, or refused with `RecordTooLarge`, and
-    then the old record stays.
+    """A record with 2,000 steps that have outputs of 5 KB each, and one with 1,200 keys in its state, is kept whole, or
+    refused with `RecordTooLarge`, and then the old record stays.
     """
     store, other = case.clients(2)
     ops = [f"step-{number:04d}" for number in range(_MANY_STEPS)]
@@ -61,7 +67,10 @@ def many_steps_are_kept_or_refused(case: StoreCase) -> None:
     large.steps = steps
     kept = _kept_or_too_large(store, other, old, large, f"a write with {_MANY_STEPS} outputs of {_OUTPUT} characters")
     small = copy_of(kept, steps={op: StepRecord(op=op) for op in ops})
-    expect_stored(other, written(store, small), "after a small record was written over it")
+    kept = expect_stored(other, written(store, small), "after a small record was written over it")
+    for number in _MANY_ITEMS:
+        record = copy_of(kept, state=_keys(number))
+        kept = _kept_or_too_large(store, other, kept, record, f"a write with {number:,} keys in the state")
 
 
 @check(
@@ -94,11 +103,14 @@ def a_large_value_is_kept_or_refused(case: StoreCase) -> None:
 @check(
     "STORE-LIMIT-03",
     needs=("SupportsPatch",),
-    causes=["a patch is measured alone, and the record that it makes is cut off or can't be read any more"],
+    causes=[
+        "a patch is measured alone, and the record that it makes is cut off or can't be read any more",
+        "a batch or transaction has a limit of items (DynamoDB: 25 or 100), and what is over it is left out",
+    ],
 )
 def a_record_that_grows_is_kept_or_refused(case: StoreCase) -> None:
-    """A record that grows by patches is kept whole after each, or the patch is refused with `RecordTooLarge` and the
-    record stays as it was and can be written.
+    """A record that grows by patches, large ones and ones of up to 1,200 steps and as many keys, is kept whole after
+    each, or the patch is refused with `RecordTooLarge` and the record stays as it was and can be written.
     """
     store, other = case.clients(2)
     old = written(store, new_record(state={}))
@@ -111,3 +123,9 @@ def a_record_that_grows_is_kept_or_refused(case: StoreCase) -> None:
     small = written(store, new_record(version=old.version, state={}))
     found = expect_stored(other, small, "after a small record was written over it")
     expect(found.state == {}, "the state is not empty")
+    ops = [f"step-{number:04d}" for number in range(_MANY_ITEMS[-1])]
+    old = written(store, new_record("many", ops=ops))
+    for number in _MANY_ITEMS:
+        steps = {op: complete_step(op, {"of": number}) for op in ops[:number]}
+        patch = patch_of(old, state=_keys(number), steps=steps)
+        old = _kept_or_too_large(store, other, old, patch, f"a patch of {number:,} steps and {number:,} keys")
