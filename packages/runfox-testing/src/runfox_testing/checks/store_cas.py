@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from runfox.errors import WorkflowNotFound, WriteConflict
+from runfox.records import WorkflowRecord
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect, expect_raises
-from runfox_testing.checks.stored import expect_stored, expect_unknown, written
+from runfox_testing.checks.stored import expect_stored, expect_undone, expect_unknown, written
 from runfox_testing.sample_records import at, copy_of, full_record, new_record
 
 
@@ -36,21 +37,25 @@ def each_write_counts_one_version(case: StoreCase) -> None:
 )
 def a_stale_version_is_refused(case: StoreCase) -> None:
     """A write of a version that is no longer the stored one raises `WriteConflict`, and what is stored stays bit for
-    bit.
+    bit, as loaded, refreshed, listed and due, also for the client that was refused.
     """
     store, other = case.clients(2)
     wanted = new_record()
+    seen: list[WorkflowRecord] = []
     for version in range(4):
         wanted = written(other, full_record(version=version, outcome=[version]))
+        if wanted.version < 4:  # the refused client must not take its own refused write for the last one
+            seen.append(store.load(wanted.workflow_execution_id))
     for version in (3, 2, 1):
-        stale = new_record(version=version, state={"stale": version}, updated_at=at(999))
+        stale = new_record(version=version, name="stale", state={"stale": version}, updated_at=at(999), wake_at=None)
         for client in (store, other):
             expect_raises(
                 WriteConflict,
                 f"a write of version {version} while version 4 is stored",
                 partial(client.write, copy_of(stale)),
             )
-            expect_stored(store, wanted, f"after a refused write of version {version}")
+            for reader in (store, other):
+                expect_undone(case, reader, seen, wanted, f"after a refused write of version {version}")
 
 
 @check(
@@ -61,13 +66,18 @@ def a_version_that_is_not_there_yet_is_refused(case: StoreCase) -> None:
     """A write of a version that was not written yet raises `WriteConflict`, and what is stored stays."""
     store, other = case.clients(2)
     wanted = written(store, full_record())
-    for version in (2, 3, 1_000_000, 2**40):
+    # Some of them equal 1 in so many bits, or as floats.
+    for version in (2, 3, *(1 + 2**bits for bits in (8, 16, 31, 32, 53)), 1_000_000, 2**40):
         expect_raises(
             WriteConflict,
             f"a write of version {version} while version 1 is stored",
             partial(store.write, new_record(version=version)),
         )
         expect_stored(other, wanted, f"after a refused write of version {version}")
+        expect_stored(store, wanted, f"after its own refused write of version {version}")
+    for version in (2, 3, 4):
+        wanted = written(other, copy_of(wanted, state={"n": version}))
+        expect_stored(store, wanted, f"after refused writes, when another client had written version {version}")
 
 
 @check(

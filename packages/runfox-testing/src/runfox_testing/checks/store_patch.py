@@ -11,7 +11,7 @@ from runfox.records import RecordPatch, StepRecord
 from runfox.status import StepStatus, WorkflowStatus
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, expect, expect_raises
-from runfox_testing.checks.stored import applied, expect_record, expect_stored, expect_unknown, written
+from runfox_testing.checks.stored import applied, expect_record, expect_stored, expect_undone, expect_unknown, written
 from runfox_testing.sample_records import OPS, at, complete_step, copy_of, full_record, new_record, patch_of
 
 CHANGES: Mapping[str, dict[str, Any]] = {
@@ -63,8 +63,12 @@ def a_patch_of_all_fields_equals_a_write(case: StoreCase) -> None:
 def _refused(case: StoreCase, versions: list[int], stored: int) -> None:
     store, other = case.clients(2)
     wanted = written(store, full_record())
+    seen = [other.load(wanted.workflow_execution_id)]
     while wanted.version < stored:
         wanted = applied(store, wanted, patch_of(wanted, outcome=wanted.version))
+        # The refused client has not seen what is stored last: it must not take its own refused patch for that.
+        if wanted.version < stored:
+            seen.append(other.load(wanted.workflow_execution_id))
     for version in versions:
         for what, changes in CHANGES.items():
             patch = patch_of(wanted, version=version, **changes)
@@ -73,7 +77,11 @@ def _refused(case: StoreCase, versions: list[int], stored: int) -> None:
                 f"a patch of version {version} ({what}) while version {stored} is stored",
                 partial(other.patch, patch),
             )
-        expect_stored(store, wanted, f"after refused patches of version {version}")
+        for client in (other, store):
+            expect_undone(case, client, seen, wanted, f"after refused patches of version {version}")
+    for version in range(stored + 1, 6):
+        wanted = applied(store, wanted, patch_of(wanted, outcome=version))
+        expect_undone(case, other, seen, wanted, f"after refused patches, when version {version} was patched")
 
 
 @check(
@@ -83,7 +91,7 @@ def _refused(case: StoreCase, versions: list[int], stored: int) -> None:
 )
 def a_patch_of_a_stale_version_is_refused(case: StoreCase) -> None:
     """A patch of a version that is no longer the stored one raises `WriteConflict`, and what is stored stays bit for
-    bit.
+    bit, as loaded, refreshed, listed and due, also for the client that was refused.
     """
     _refused(case, [3, 2, 1, 0], stored=4)
 

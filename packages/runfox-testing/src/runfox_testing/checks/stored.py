@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runfox.errors import RunfoxError, WorkflowNotFound, WriteConflict
 from runfox.protocols import Store
 from runfox.records import ExecutionSummary, RecordPatch, WorkflowRecord
+from runfox.status import WorkflowStatus
+from runfox.times import add_seconds
 from runfox_testing.case import StoreCase
 from runfox_testing.check import describe, expect, violated
 from runfox_testing.comparing import record_difference
@@ -115,6 +117,45 @@ def listed(
     found = case.awaited(ask, lambda summaries: ids_of(summaries) == wanted)
     expect(ids_of(found) == wanted, f"{what}: the listing has {ids_of(found)}, not {wanted}")
     return found
+
+
+def expect_undone(
+    case: StoreCase, client: ObservedStore, seen: Iterable[WorkflowRecord], wanted: WorkflowRecord, what: str
+) -> None:
+    """Of a refused call nothing is left for `client`, which may be the one that was refused: it loads `wanted`,
+    refreshes what it has `seen` to that, and finds it listed and due as `wanted` says. (All else is not asked for.)
+    """
+    what = f"{what}, for {client.name}"
+    expect_stored(client, wanted, what)
+    if "SupportsRefresh" in case.abilities:
+        for record in seen:
+            expect_record(client.refresh(copy_of(record)), wanted, f"{what}, refresh of version {record.version}")
+    key = wanted.workflow_execution_id
+    if "SupportsListing" in case.abilities:
+        line = ExecutionSummary(
+            workflow_execution_id=key,
+            name=wanted.name,
+            status=wanted.status,
+            created_at=wanted.created_at,
+            updated_at=wanted.updated_at,
+        )
+        filters: list[dict[str, Any]] = [{}, {"name": wanted.name}, *({"status": status} for status in WorkflowStatus)]
+        for filtered in filters:
+            lines = [line] if filtered.get("status", wanted.status) == wanted.status else []
+
+            def ask(filtered: dict[str, Any] = filtered) -> list[ExecutionSummary]:
+                return [one for one in client.list_executions(**filtered) if one.workflow_execution_id == key]
+
+            found = case.awaited(ask, lambda answer, lines=lines: answer == lines)  # type: ignore[misc]
+            expect(found == lines, f"{what}, the listing by {filtered or 'nothing'} has {found}, not {lines}")
+    if "SupportsWake" in case.abilities:
+        times = ["9999-12-31T23:59:59.999999Z"]
+        if wanted.wake_at is not None:
+            times += [wanted.wake_at, add_seconds(wanted.wake_at, -0.000001)]
+        for now in times:
+            is_due = wanted.wake_at is not None and wanted.wake_at <= now
+            answer = case.awaited(lambda now=now: key in client.due(now), lambda due, is_due=is_due: due == is_due)  # type: ignore[misc]
+            expect(answer == is_due, f"{what}, due({now!r}) has it: {answer}; its wake_at is {wanted.wake_at!r}")
 
 
 def ids_of(summaries: Iterable[ExecutionSummary]) -> list[str]:
