@@ -11,7 +11,9 @@ from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import BETWEEN, expect_gathered, expect_no_errors, submit
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
-from runfox_testing.sample_jobs import EXECUTION, job, jobs
+from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
+
+_MANY = 300
 
 _AT_ONCE = 1.0
 """Seconds that the fastest of three calls which have nothing to wait for may take."""
@@ -29,6 +31,12 @@ def a_result_is_gathered_once(case: RunnerCase) -> None:
     expect_gathered(two, [], "by another client after everything was gathered")
     submit(two, jobs(3)[2], "third")
     expect_gathered(two, [("step2", 1, "third")], "by another client after one more submit")
+    one.dispatch(OTHER, jobs(_MANY, OTHER))
+    for done in jobs(_MANY, OTHER):
+        submit(two, done, done.op)
+    runs = sorted(result.op for _ in range(2) for result in one.gather(OTHER))
+    problem = f"of {_MANY} results of one execution two gathers gave {len(runs)}, {len(set(runs))} of them different"
+    expect(runs == sorted(done.op for done in jobs(_MANY, OTHER)), problem)
 
 
 @check("RUN-GATHER-02", needs=("queue",), causes=["results are found by the beginning of a key", "one list for all"])
@@ -118,6 +126,10 @@ def a_result_comes_again_as_often_as_it_is_dispatched(case: RunnerCase) -> None:
         expect_gathered(gatherer, [], f"a second time after {number + 1} dispatches")
         dispatcher.dispatch(EXECUTION, [job()])
         gatherer, dispatcher = dispatcher, gatherer
+    for number in range(3):
+        when = f"by the client that had gathered before, after {number + 1} dispatches of another one"
+        expect_gathered(gatherer, [("step", 1, {"n": 1})], when)
+        dispatcher.dispatch(EXECUTION, [job()])
 
 
 @check("RUN-GATHER-07", needs=("queue",), causes=["a plain pair is given", "the run_id that was submitted is given"])
