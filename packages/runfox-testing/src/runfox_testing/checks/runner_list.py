@@ -18,7 +18,7 @@ from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 def all_pending_jobs_are_listed(case: RunnerCase) -> None:
     """The listing has every pending job of all executions and queues, each once, whole and equal."""
     one, two = case.clients(2)
-    wanted = [*jobs(150), *jobs(3, OTHER), job("fast", queue="fast"), job("called", call="function", run_id=0)]
+    wanted = [*jobs(600), *jobs(3, OTHER), job("fast", queue="fast"), job("called", call="function", run_id=0)]
     dispatch(one, *wanted)
     expect_pending(case, two, wanted, "after jobs of two executions were dispatched")
 
