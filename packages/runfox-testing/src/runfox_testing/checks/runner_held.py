@@ -57,6 +57,10 @@ def each_execution_is_held_once(case: RunnerCase) -> None:
     dispatch(client, *jobs(5), *jobs(3, OTHER), job("step0", 2))
     held = client.held(LATEST)
     expect(sorted(held) == sorted([EXECUTION, OTHER]), f"of two executions with several entries {held} are held")
+    many = [f"many#{number}" for number in range(60)]
+    dispatch(client, *[job(execution=execution) for execution in many])
+    held = [execution for execution in client.held(LATEST) if execution in many]
+    expect(sorted(held) == sorted(many), f"of {len(many)} executions {len(set(held))} are held, in {len(held)} lines")
 
 
 @check("RUN-HELD-04", traits=("time",), causes=["the latest touch of all the execution's entries counts"])
