@@ -9,12 +9,20 @@ from typing import Any
 
 from runfox.errors import RunfoxError
 from runfox.records import RecordPatch, WorkflowRecord
+from runfox.status import WorkflowStatus
 from runfox_testing.case import StoreCase
 from runfox_testing.check import check, describe, violated
-from runfox_testing.checks.stored import expect_record, expect_refused, expect_stored, expect_unknown, written
+from runfox_testing.checks.stored import (
+    expect_record,
+    expect_refused,
+    expect_stored,
+    expect_undone,
+    expect_unknown,
+    written,
+)
 from runfox_testing.json_samples import beyond_limits, no_json
 from runfox_testing.observing import ObservedStore
-from runfox_testing.sample_records import OPS, complete_step, copy_of, full_record, patch_of
+from runfox_testing.sample_records import OPS, at, complete_step, copy_of, full_record, patch_of
 
 
 def _with_output(record: WorkflowRecord, value: object) -> WorkflowRecord:
@@ -31,8 +39,12 @@ _PLACES: Mapping[str, Callable[[WorkflowRecord, Any], WorkflowRecord]] = {
 }
 
 _PATCHES: Mapping[str, Callable[[WorkflowRecord, Any], RecordPatch]] = {
-    "the state": lambda record, value: patch_of(record, state={"before": 1, "a": [value]}),
-    "the outcome": lambda record, value: patch_of(record, outcome=[value], state={"before": 1}),
+    "the state": lambda record, value: patch_of(
+        record, state={"before": 1, "a": [value]}, status=WorkflowStatus.COMPLETE, wake_at=at(5)
+    ),
+    "the outcome": lambda record, value: patch_of(
+        record, outcome=[value], state={"before": 1}, status=WorkflowStatus.COMPLETE, wake_at=None
+    ),
     "an output": lambda record, value: patch_of(
         record, state={"before": 1}, steps={OPS[1]: complete_step(OPS[1], {"a": value})}
     ),
@@ -74,14 +86,17 @@ def a_write_of_what_is_no_json_is_refused(case: StoreCase) -> None:
     ],
 )
 def a_patch_of_what_is_no_json_is_refused(case: StoreCase) -> None:
-    """A patch with what is no JSON is refused with a `RunfoxError` that is no conflict; nothing of it is written."""
+    """A patch with what is no JSON is refused with a `RunfoxError` that is no conflict; nothing of it is written,
+    not to listings and `due` either.
+    """
     store, other = case.clients(2)
     wanted = written(store, full_record())
     for number, (kind, value) in enumerate(no_json().items()):
         for place in list(_PATCHES)[number % 2 :: 2]:
             patch = _PATCHES[place](wanted, value)
             expect_refused(f"a patch with {kind} in {place}", partial(store.patch, patch))
-            expect_stored(other, wanted, f"after the refused patch of {kind} in {place}")
+            for client in (store, other):
+                expect_undone(case, client, [wanted], wanted, f"after the refused patch of {kind} in {place}")
 
 
 @check(
