@@ -22,7 +22,7 @@ from runfox_testing.checks import (  # isort: skip  # the contract has another o
     store_delete,
     store_wake,
     store_close,
-    store_machine,
+    store_sequences,
 )
 
 from runfox_testing.checks import (  # isort: skip

@@ -229,7 +229,7 @@ def generated_values_survive(case: StoreCase) -> None:
     store, other = case.clients(2)
     count = 0
 
-    budget = ShrinkBudget()
+    budget = ShrinkBudget(case.history)
 
     @hypothesis.seed(case.seed)
     @case.settings()
@@ -245,5 +245,5 @@ def generated_values_survive(case: StoreCase) -> None:
         record.steps[op] = complete_step(op, value)
         expect_stored(other, written(store, record), "with generated values")
 
-    survives()
+    budget.search(survives)
     expect(count >= case.profile.examples // 2, f"only {count} examples were tried")

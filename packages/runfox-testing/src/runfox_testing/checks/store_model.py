@@ -52,6 +52,19 @@ class Kept:
         }
         return cls(record.version, fields, _texts(record.state), _steps(record.steps))
 
+    def difference(self, found: Kept) -> str | None:
+        """What another one first differs in; the order of the state's keys counts."""
+        if found.version != self.version:
+            return f"version is {found.version}, not {self.version}"
+        for name in ("fields", "state", "steps"):
+            mine, theirs = getattr(self, name), getattr(found, name)
+            for key in {**mine, **theirs}:
+                if mine.get(key) != theirs.get(key):
+                    return f"{name} differ: {key!r} is {theirs.get(key)}, not {mine.get(key)}"
+        if list(found.state) != list(self.state):
+            return f"state has the keys {list(found.state)}, not {list(self.state)} in that order"
+        return None
+
     def told(self, name: str) -> Any:
         """The value of a field."""
         return json.loads(self.fields[name])

@@ -159,7 +159,7 @@ def generated_patches_equal_writes(case: StoreCase) -> None:
     store, other = case.clients(2)
     count = 0
 
-    budget = ShrinkBudget()
+    budget = ShrinkBudget(case.history)
 
     @hypothesis.seed(case.seed)
     @case.settings()
@@ -178,5 +178,5 @@ def generated_patches_equal_writes(case: StoreCase) -> None:
             if rewritten and number == 1:
                 wanted = written(other, copy_of(wanted))
 
-    equal()
+    budget.search(equal)
     expect(count >= case.profile.examples // 2, f"only {count} sequences were tried")
