@@ -27,6 +27,10 @@ _AT_ONCE = 1.0
 """Seconds that the fastest of three calls which have nothing to wait for may take: a long poll takes longer."""
 
 
+_LIKE_NONE = ("default", "None", "null", "\0", "_", "*", "0")
+"""Queues that an implementation may use for the jobs that have none."""
+
+
 @check(
     "RUN-TAKE-01",
     needs=("queue",),
@@ -110,12 +114,24 @@ def only_jobs_of_the_named_queues_are_taken(case: RunnerCase) -> None:
     "RUN-TAKE-05", needs=("queue",), causes=["None means all queues", "`queue = NULL`", 'None is the queue named ""']
 )
 def none_stands_for_jobs_without_a_queue(case: RunnerCase) -> None:
-    """None among the queues stands for the jobs that have none, alone and beside names; the queue "" is another one."""
+    """None among the queues stands for the jobs that have none, alone and beside names; the queue "" is another one, as
+    are "default", "None", "null", "*" and the like.
+    """
     _expect_taken(case, [None])
     case.fresh_namespace()
     _expect_taken(case, [None, "slow"])
     case.fresh_namespace()
     _expect_taken(case, [""])
+    case.fresh_namespace()
+    client = case.client()
+    wanted = [job(f"step{number}", queue=queue) for number, queue in enumerate((None, *_LIKE_NONE))]
+    for order in (wanted, wanted[::-1]):
+        client.dispatch(EXECUTION, wanted)
+        for one in order:
+            where = f"taken from the queue {one.queue!r} beside {', '.join(map(repr, _LIKE_NONE))} and none"
+            expect_equal_jobs(case.take(client, 1, queues=[one.queue]), [one], where)
+            expect(client.take_pending_jobs(None, [one.queue]) == [], f"more than one job was {where}")
+        client.forget(EXECUTION)
 
 
 @check("RUN-TAKE-06", needs=("queue",), causes=["the limit is applied before the queues are", "one queue fills it"])
@@ -163,11 +179,11 @@ def jobs_are_taken_oldest_first(case: RunnerCase) -> None:
     """Takes give the oldest jobs first, across executions and queues, and each take gives them in that order."""
     client = case.client()
     order = [("c", OTHER, None), ("a", EXECUTION, "fast"), ("d", EXECUTION, None), ("b", OTHER, "fast")]
-    order += [(f"x{9 - number}", EXECUTION, None) for number in range(4)]
+    order += [(f"x{99 - number}", EXECUTION, None) for number in range(25)]
     for op, execution, queue in order:
         client.dispatch(execution, [job(op, execution=execution, queue=queue)])
         case.pass_time(BETWEEN)
-    taken = [*case.take(client, 1), *case.take(client, 2), *case.take(client, 5)]
+    taken = [*case.take(client, 1), *case.take(client, 2), *case.take(client, len(order) - 3)]
     found, wanted = [one.op for one in taken], [op for op, _, _ in order]
     expect(found == wanted, f"jobs dispatched in the order {wanted} were taken as {found}")
 
