@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import expect_equal_jobs, expect_gathered, expect_pending, submit, told
@@ -37,7 +38,10 @@ def many_jobs_are_dispatched_at_once(case: RunnerCase) -> None:
     one, two = case.clients(2)
     wanted = jobs(_MANY)
     one.dispatch(EXECUTION, wanted)
-    taken = case.take(two, _MANY)
+    taken: list[DispatchJob] = []
+    # A queue may give ten at a time at most.
+    while more := case.take(two, _MANY - len(taken)):
+        taken += more
     expect_equal_jobs(taken, wanted, f"taken after a dispatch of {_MANY} jobs")
 
 
