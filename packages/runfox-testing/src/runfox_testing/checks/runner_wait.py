@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
-from runfox_testing.checks.runner_jobs import Result, dispatch, expect_gathered, submit
+from runfox_testing.checks.runner_jobs import Result, dispatch, expect_gathered, expect_no_errors, submit
+from runfox_testing.observing import ObservedRunner
 from runfox_testing.runner_calls import submit_in_child
 from runfox_testing.sample_jobs import EXECUTION, OTHER, job
 
@@ -17,6 +19,9 @@ _LONG = 20.0
 """Seconds of a wait that something has to end before."""
 
 _SHORT = 0.2
+_AMONG_OTHERS = 1.0
+"""Seconds of a wait in which other things happen."""
+
 _BEGUN = 0.05
 """Seconds in which a waiting thread has surely begun to wait."""
 
@@ -92,10 +97,27 @@ def _expect_woken(case: RunnerCase, what: str, act: Callable[[], object], *, aft
     causes=["a submit of another client wakes nobody", "wait holds the lock that a submit needs"],
 )
 def wait_is_woken_by_a_submit(case: RunnerCase) -> None:
-    """A wait that has begun ends with True when another client submits a result."""
+    """A wait that has begun ends with True when another client, or another thread with this one, submits a result."""
     worker = case.client()
     worker.dispatch(EXECUTION, [job()])
     _expect_woken(case, "a result was submitted by another client", lambda: submit(worker, job(), None))
+    execution = "flow#same"
+    same = case.client()
+
+    def use() -> bool:
+        time.sleep(_BEGUN)
+        same.dispatch(execution, [job(execution=execution)])
+        same.gather(execution)
+        same.take_pending_jobs()
+        submit(same, job(execution=execution), None)
+        return True
+
+    outcomes = case.race(lambda: same.wait(execution, case.profile.patience / 2), use)
+    expect_no_errors(outcomes, "calls of one client")
+    answer = outcomes[0].value
+    expect(
+        answer is True, f"a wait gave {answer!r} although another thread had submitted a result with the same client"
+    )
 
 
 @check(
@@ -129,10 +151,11 @@ def wait_is_woken_by_a_dispatch_of_a_known_result(case: RunnerCase) -> None:
 @check(
     "RUN-WAIT-06",
     needs=("queue", "SupportsWait"),
+    traits=("threads",),
     causes=["any result of any execution counts", "any change wakes, and counts as a result"],
 )
 def wait_heeds_its_own_execution_only(case: RunnerCase) -> None:
-    """A wait does not heed the results of other executions, however similar their names are."""
+    """A wait does not heed the results of other executions, however similar their names are, nor what else happens."""
     client = case.client()
     others = [job(execution=execution) for execution in (OTHER, f"{EXECUTION}1", EXECUTION[:-1])]
     dispatch(client, job(), *others)
@@ -143,3 +166,45 @@ def wait_heeds_its_own_execution_only(case: RunnerCase) -> None:
     expect(answer is False, f"a wait gave {answer!r} although only other executions have results")
     wanted: list[Result] = [("step", 1, None)]
     expect_gathered(client, wanted, "for another execution", OTHER)
+    acting = case.client()
+
+    def wait() -> tuple[object, float]:
+        begun = time.monotonic()
+        return client.wait(EXECUTION, _AMONG_OTHERS), time.monotonic() - begun
+
+    def act() -> tuple[object, float]:
+        time.sleep(_BEGUN)
+        _do_other_things(case, acting)
+        return None, 0.0
+
+    outcomes = case.race(wait, act)
+    expect_no_errors(outcomes, "calls")
+    found, seconds = cast("tuple[object, float]", outcomes[0].value)
+    expect(found is False, f"a wait gave {found!r} when other things happened than a result of its execution")
+    # Some clocks tick 60 times a second.
+    shown = f"a wait of {_AMONG_OTHERS:g} s ended after {seconds:.3f} s, when other things happened"
+    expect(seconds > _AMONG_OTHERS - 0.02, shown)
+    own = job("own")
+    acting.dispatch(EXECUTION, [own])
+
+    def submit_after_others() -> None:
+        _do_other_things(case, acting)
+        time.sleep(_BEGUN)
+        submit(acting, own, None)
+
+    _expect_woken(case, "other things, and then a submit of its own execution", submit_after_others)
+
+
+def _do_other_things(case: RunnerCase, client: ObservedRunner) -> None:
+    """Everything that may wake a driver which waits for a result of the execution, and gives it nothing to gather."""
+    client.dispatch(EXECUTION, [job("pending")])
+    taken = case.take_one(client)
+    client.extend_lease(taken, 0)
+    for execution in ("flow#third", "flow#fourth"):
+        client.dispatch(execution, [job(execution=execution)])
+        submit(client, job(execution=execution), None)
+    client.gather("flow#third")
+    client.dispatch("flow#third", [job(execution="flow#third")])
+    client.forget("flow#third")
+    client.forget("flow#fourth")
+    client.forget(EXECUTION, [("pending", 1)])
