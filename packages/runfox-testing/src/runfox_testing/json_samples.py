@@ -32,6 +32,14 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "another spelling of null": "null",
         "a number": "1e5",
         "right to left": "\u05d0\u202eb",
+        "a date": "2026-01-31",
+        "a time": "12:00:00",
+        "a date and time": "2026-01-31T12:00:00Z",
+        "a date and time with microseconds and offset": "2026-01-31 12:00:00.000000+00:00",
+        "a UUID": "{00000000-0000-4000-8000-00000000000A}",
+        "base64": "bnVsbA==",
+        "a boolean": "true",
+        "no number": "NaN",
         "scripts": "\u4e2d\u6587 \u0905 \ud55c \u0130\u0131\u00df",
     }
 )
@@ -74,6 +82,23 @@ FLOATS: tuple[float, ...] = (
 )
 
 
+MARKERS: tuple[JSONObject, ...] = (
+    {"$date": "2026-01-31T12:00:00Z"},
+    {"$date": {"$numberLong": "0"}},
+    {"$oid": "0123456789abcdef01234567"},
+    {"$numberLong": "1"},
+    {"$binary": {"base64": "AA==", "subType": "00"}},
+    {"$ref": "#"},
+    {"__type__": "set"},
+    {"py/object": "builtins.object"},
+    {"S": "a"},
+    {"N": "1"},
+    {"M": {}},
+    {"NULL": True},
+)
+"""Objects that mean something else to extended JSON, to picklers and to databases."""
+
+
 def nested(levels: int, core: JSONValue = 1) -> JSONValue:
     """`core` in so many containers, lists and objects by turns."""
     value = core
@@ -92,6 +117,7 @@ def everything() -> JSONObject:
         "ones": [1, 1.0, True, "1"],
         "zeros": [0, 0.0, -0.0, False, None, "", "0", [], {}],
         "containers": [[], {}, [[]], [{}], {"": {}}, {"a": None}, [None]],
+        "markers": list(MARKERS),
         "order": {"z": 1, "a": 2, "Z": 3, "10": 4, "9": 5, "": 6},
         "nested": nested(40),
     }
