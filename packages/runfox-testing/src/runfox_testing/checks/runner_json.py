@@ -22,6 +22,7 @@ from runfox_testing.checks.runner_jobs import (
 from runfox_testing.json_samples import FLOATS, INTEGERS, TEXTS, everything, nested, no_json
 from runfox_testing.json_strategies import objects, texts, values
 from runfox_testing.sample_jobs import EXECUTION, job
+from runfox_testing.shrinking import ShrinkBudget
 
 # Inputs are an object themselves, so what is in them has a level less.
 _DEEP = nested(MAX_DEPTH - 1)
@@ -127,10 +128,7 @@ def generated_jobs_and_results_arrive_whole(case: RunnerCase) -> None:
     """Whatever inputs, output, op, call and queue are, they arrive whole and equal."""
     driver, worker = case.clients(2)
 
-    @hypothesis.seed(case.seed)
-    @case.settings()
-    @hypothesis.given(objects(), values(), texts(), texts(), st.none() | texts())
-    def example(inputs: JSONObject, output: JSONValue, op: str, call: str, queue: str | None) -> None:
+    def survives(inputs: JSONObject, output: JSONValue, op: str, call: str, queue: str | None) -> None:
         case.history.clear()
         # What an example that failed has left.
         driver.forget(EXECUTION)
@@ -141,7 +139,14 @@ def generated_jobs_and_results_arrive_whole(case: RunnerCase) -> None:
         submit(worker, taken[0], output)
         expect_gathered(driver, [(op, 3, output)], "after the submit")
 
-    example()
+    @hypothesis.seed(case.seed)
+    @case.settings()
+    @hypothesis.given(objects(), values(), texts(), texts(), st.none() | texts())
+    def example(inputs: JSONObject, output: JSONValue, op: str, call: str, queue: str | None) -> None:
+        budget.run(survives, inputs, output, op, call, queue)
+
+    budget = ShrinkBudget(case.history)
+    budget.search(example)
 
 
 @check(
