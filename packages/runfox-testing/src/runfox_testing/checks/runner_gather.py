@@ -56,9 +56,9 @@ def only_the_executions_own_results_are_gathered(case: RunnerCase) -> None:
 def results_are_gathered_in_the_order_submitted(case: RunnerCase) -> None:
     """Results are gathered in the order in which they were submitted, whatever the order of steps and dispatches."""
     driver, worker = case.clients(2)
-    driver.dispatch(EXECUTION, jobs(12))
+    driver.dispatch(EXECUTION, jobs(60))
     driver.dispatch(EXECUTION, [job("a"), job("z")])
-    order = [*jobs(12), job("a"), job("z")]
+    order = [*jobs(60), job("a"), job("z")]
     case.random.shuffle(order)
     for done in order:
         submit(worker, done, done.op)
