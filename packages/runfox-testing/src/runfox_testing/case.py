@@ -14,9 +14,9 @@ from runfox.backend import Backend
 from runfox.protocols import Runner, Store
 from runfox.results import DispatchJob
 from runfox.times import format_time
-from runfox_testing.check import expect
+from runfox_testing.check import describe, expect
 from runfox_testing.clock import ManualClock
-from runfox_testing.harness import Harness, RunnerHarness, StoreHarness
+from runfox_testing.harness import Harness, HarnessFailure, OpenFailure, RunnerHarness, StoreHarness
 from runfox_testing.observing import History, Observed, ObservedRunner, ObservedStore
 from runfox_testing.processes import Child
 from runfox_testing.profiles import Profile
@@ -117,6 +117,11 @@ class Case:
     def settings(self, *, examples: int | None = None) -> hypothesis.settings:
         """The settings of whatever Hypothesis generates in this check. To be used with `hypothesis.seed(case.seed)`."""
         return hypothesis.settings(
+            # Every field that a profile of the user's could have changed.
+            backend="hypothesis",
+            derandomize=False,
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+            verbosity=hypothesis.Verbosity.normal,
             max_examples=self.profile.examples if examples is None else examples,
             stateful_step_count=self.profile.steps,
             deadline=None,
@@ -141,19 +146,32 @@ class Case:
             harness.close(client)
 
     def end(self) -> None:
-        """Close and destroy everything."""
-        try:
-            for child in self._children:
-                self._pool.put_back(child)
-            self.close_clients()
-        finally:
-            for namespace in self._namespaces:
-                for harness in self.harnesses:
+        """Close and destroy everything, whatever fails on the way. Raises the first error, `HarnessFailure` for one of
+        `destroy`.
+        """
+        errors: list[Exception] = []
+        for child in self._children:
+            self._pool.put_back(child)
+        while self._opened:
+            try:
+                self.close_clients()
+            except Exception as error:  # noqa: BLE001  # raised below
+                errors.append(error)
+        for namespace in self._namespaces:
+            for harness in self.harnesses:
+                try:
                     harness.destroy(namespace)
+                except Exception as error:  # noqa: BLE001  # raised below
+                    errors.append(HarnessFailure(f"destroy raised {describe(error)}"))
+        if errors:
+            raise errors[0]
 
     def open_client(self, harness: Harness[Any]) -> Any:
-        """A new client of a harness, as it is."""
-        client = harness.open(self.namespace)
+        """A new client of a harness, as it is. Raises `OpenFailure`."""
+        try:
+            client = harness.open(self.namespace)
+        except BaseException as error:
+            raise OpenFailure(f"opening a client raised {describe(error)}") from error
         self._opened.append((harness, client))
         return client
 

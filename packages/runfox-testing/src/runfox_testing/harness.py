@@ -26,6 +26,10 @@ class HarnessFailure(Exception):
     """A harness could not do its part, so nothing can be said about the implementation."""
 
 
+class OpenFailure(Exception):
+    """A client could not be opened, although others of its kind could. Its cause says why."""
+
+
 class Harness(ABC, Generic[ClientT]):
     """How clients are opened. The kit sets `folder` and `endpoint_url` before anything is called.
 

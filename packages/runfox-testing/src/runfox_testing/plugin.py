@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from runfox_testing.check import Check
     from runfox_testing.conformance import Conformance
     from runfox_testing.session import KitSession
 
@@ -18,6 +23,7 @@ INCOMPLETE = 6
 """The exit status where all that ran was well, but not all that should have run did."""
 
 _SESSION = pytest.StashKey["KitSession"]()
+_LOST_WORKER = pytest.StashKey[bool]()
 _CHOSEN: Mapping[str, str] = {"store": "--runfox-store", "runner": "--runfox-runner"}
 
 
@@ -65,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for path in config.getoption("--runfox-report"):
         if not path.endswith((".json", ".md")):
             raise pytest.UsageError(f"--runfox-report={path}: write FILE.json or FILE.md")
+        if not Path(path).absolute().parent.is_dir():
+            raise pytest.UsageError(f"--runfox-report={path}: there is no folder {Path(path).parent}")
+        if not hasattr(config, "workerinput"):
+            # The report of another run must not stand for this one's.
+            Path(path).unlink(missing_ok=True)
     contract = config.getoption("--runfox-contract")
     if contract is not None:
         _check_contract(contract)
@@ -85,67 +96,99 @@ def _check_contract(contract: str) -> None:
 # Collecting
 
 
-def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
-    """The classes of the suite are collected where their options are given, under names that do not begin with Test."""
-    needed = vars(obj).get("runfox_options") if isinstance(obj, type) else None
-    if needed is None:
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> Any:
+    """Every class that names a harness is collected, whatever it is called; those of the suite where their options are
+    given.
+    """
+    conformance = sys.modules.get("runfox_testing.conformance")
+    if conformance is None or not (isinstance(obj, type) and issubclass(obj, conformance.Conformance)):
         return None
-    given = [kind for kind in _CHOSEN if collector.config.getoption(_CHOSEN[kind])]
-    if not given:
+    if "runfox_options" in vars(obj):
+        obj = _of_options(obj, collector.config)
+        if obj is None:
+            return []
+    elif obj.__module__ != collector.module.__name__ or vars(obj).get("__test__") is False:
+        return None
+    try:
+        obj.harness_types()
+    except ValueError:
+        return None  # a base of others; if pytest collects it all the same, it says what is missing
+    if any("__init__" in vars(one) for one in obj.__mro__[:-1]):
+        raise pytest.Collector.CollectError(
+            f"{name} has an __init__, so pytest can't run it: put that into the harness"
+        )
+    _declare(f"{collector.nodeid}::{name}", obj, collector.config)
+    item = pytest.Class.from_parent(collector, name=name)
+    if item.obj is not obj:
+        item.obj = obj
+    return item
+
+
+def _of_options(suite: Any, config: pytest.Config) -> type[Conformance] | None:
+    """A class of the suite with the harnesses that the options name; None where they name none for it."""
+    from runfox_testing.naming import UnknownHarness, harness_named
+
+    if not _asked(config):
         raise pytest.Collector.CollectError(
             f"nothing to check: give {' or '.join(f'{option}=NAME' for option in _CHOSEN.values())}"
         )
-    if not set(needed) <= set(given):
-        return []
-    _choose(obj, collector.config)
-    return pytest.Class.from_parent(collector, name=name, obj=obj)
-
-
-def _choose(suite: Any, config: pytest.Config) -> None:
-    """Give a class of the suite the harnesses that the options name."""
-    from runfox_testing.naming import UnknownHarness, harness_named
-
-    attributes = {"store": "store_harness", "runner": "runner_harness"} if len(suite.runfox_options) > 1 else {}
-    for kind in suite.runfox_options:
+    needed: tuple[str, ...] = suite.runfox_options
+    if not all(config.getoption(_CHOSEN[kind]) for kind in needed):
+        return None
+    names: dict[str, Any] = dict(vars(suite))
+    for kind in needed:
         try:
             harness = harness_named(config.getoption(_CHOSEN[kind]), kind)
         except UnknownHarness as error:
             raise pytest.Collector.CollectError(f"{_CHOSEN[kind]}: {error}") from error
-        setattr(suite, attributes.get(kind, "harness"), harness)
+        names["harness" if len(needed) == 1 else f"{kind}_harness"] = harness
+    names = {key: value for key, value in names.items() if key not in ("__dict__", "__weakref__")}
+    return type(suite.__name__, (suite,), names)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One node for each check of a conformance class."""
     if "runfox_check" not in metafunc.fixturenames or metafunc.cls is None:
         return
-    cls: type[Conformance] = metafunc.cls
-    session = _session(metafunc.config)
-    try:
-        cls.harness_types()
-        checks = session.declare(cls, _name(cls, metafunc.config), _command(cls, metafunc))
-    except ValueError as error:
-        raise pytest.Collector.CollectError(str(error)) from error
+    parent = metafunc.definition.parent
+    assert parent is not None
     parameters = [
         pytest.param(
             check,
             id=check.id,
             marks=[getattr(pytest.mark, f"runfox_{word}") for word in (check.kind, *check.traits)],
         )
-        for check in checks
+        for check in _declare(parent.nodeid, metafunc.cls, metafunc.config)
     ]
     metafunc.parametrize("runfox_check", parameters)
 
 
-def _name(cls: type[Conformance], config: pytest.Config) -> str:
+def _declare(key: str, cls: type[Conformance], config: pytest.Config) -> list[Check]:
+    try:
+        cls.harness_types()
+        return _session(config).declare(key, cls, _name(key, cls, config), _command(key, cls, config))
+    except ValueError as error:
+        raise pytest.Collector.CollectError(str(error)) from error
+
+
+def _name(key: str, cls: type[Conformance], config: pytest.Config) -> str:
     options = vars(cls).get("runfox_options")
-    if options is None:
-        return cls.__name__
-    return " and ".join(f"{kind} {config.getoption(_CHOSEN[kind])}" for kind in options)
+    return key if options is None else _name_of(options, config)
 
 
-def _command(cls: type[Conformance], metafunc: pytest.Metafunc) -> Callable[[str], str]:
+def _name_of(kinds: tuple[str, ...], config: pytest.Config) -> str:
+    return " and ".join(f"{kind} {config.getoption(_CHOSEN[kind])}" for kind in kinds)
+
+
+def _asked(config: pytest.Config) -> list[str]:
+    """The names of the subjects that the options ask for."""
+    given = tuple(kind for kind, option in _CHOSEN.items() if config.getoption(option))
+    wanted = [(kind,) for kind in given] + ([given] if len(given) > 1 else [])
+    return [_name_of(kinds, config) for kinds in wanted]
+
+
+def _command(key: str, cls: type[Conformance], config: pytest.Config) -> Callable[[str], str]:
     """What runs one check of the class again."""
-    config = metafunc.config
     names = ["--runfox-profile", "--runfox-seed", "--runfox-contract", "--runfox-endpoint-url"]
     usual = {"--runfox-profile": "quick", "--runfox-seed": 0}
     options = vars(cls).get("runfox_options")
@@ -154,18 +197,36 @@ def _command(cls: type[Conformance], metafunc: pytest.Metafunc) -> Callable[[str
     given = [(name, config.getoption(name)) for name in names]
     tail = "".join(f" {name}={value}" for name, value in given if value is not None and value != usual.get(name))
     if options is not None:
-        return lambda check_id: f"pytest --pyargs runfox_testing.suite{tail} -k {check_id}"
-    node = metafunc.definition.nodeid
-    return lambda check_id: f"pytest '{node}[{check_id}]'{tail}"
+        return lambda check_id: f"pytest --pyargs runfox_testing.suite{tail} --runfox-partial -k {check_id}"
+    file, _, names_in_file = key.partition("::")
+    place = os.path.relpath(config.rootpath / file, config.invocation_params.dir)
+    return lambda check_id: f"pytest '{place}::{names_in_file}::test_clause[{check_id}]'{tail} --runfox-partial"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is selected is what has to run."""
+    if _SESSION not in session.config.stash:
+        return
+    subjects = _session(session.config).accounts.subjects
+    for item in session.items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "runfox_check" in parameters and item.parent is not None and item.parent.nodeid in subjects:
+            subjects[item.parent.nodeid].selected.add(parameters["runfox_check"].id)
 
 
 # Running
 
 
-@pytest.fixture(scope="session")
-def runfox_session(request: pytest.FixtureRequest) -> KitSession:
-    """The kit's part of this session."""
-    return _session(request.config)
+@pytest.fixture
+def runfox_run(request: pytest.FixtureRequest) -> Callable[[Check], None]:
+    """Runs a check for the class that asks for it."""
+    kit = _session(request.config)
+    more = sorted(request.node.callspec.params.keys() - {"runfox_check"})
+    if more:
+        problem = f"{request.node.parent.nodeid} is run with several values of {more[0]!r}, and has one verdict"
+        if problem not in kit.accounts.problems:
+            kit.accounts.problems.append(problem)
+    return functools.partial(kit.run, request.node.parent.nodeid)
 
 
 def _session(config: pytest.Config) -> KitSession:
@@ -179,6 +240,7 @@ def _session(config: pytest.Config) -> KitSession:
             seed=config.getoption("--runfox-seed"),
             contract=config.getoption("--runfox-contract") or CONTRACT,
             endpoint_url=config.getoption("--runfox-endpoint-url"),
+            asked=_asked(config),
         )
     return config.stash[_SESSION]
 
@@ -189,72 +251,72 @@ def _session(config: pytest.Config) -> KitSession:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """pytest-xdist: what a worker knows comes to the controller."""
-    from runfox_testing.verdict import Subject
+    told = getattr(node, "workeroutput", {}).get("runfox")
+    if told is None:
+        node.config.stash[_LOST_WORKER] = True
+    elif told["subjects"]:
+        from runfox_testing.verdict import Subject
 
-    session = _session(node.config)
-    for key, data in getattr(node, "workeroutput", {}).get("runfox", {}).items():
-        subject = Subject.from_data(data)
-        if key in session.subjects:
-            session.subjects[key].merge(subject)
-        else:
-            session.subjects[key] = subject
+        accounts = _session(node.config).accounts
+        accounts.problems += told["problems"]
+        for key, data in told["subjects"].items():
+            subject = Subject.from_data(data)
+            accounts.subjects.setdefault(key, subject).merge(subject)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The verdict is part of the exit status."""
+    """The accounts are closed: the reports are written, and the verdict is part of the exit status."""
     config = session.config
-    if _SESSION not in config.stash and not _is_chosen(config):
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["runfox"] = {"subjects": {}, "problems": []}
+    if not _is_of_concern(config):
         return
     kit = _session(config)
     kit.close()
-    workeroutput = getattr(config, "workeroutput", None)
-    if workeroutput is not None:
-        workeroutput["runfox"] = {key: subject.to_data() for key, subject in kit.subjects.items()}
+    accounts = kit.accounts
+    if output is not None:
+        subjects = {key: subject.to_data() for key, subject in accounts.subjects.items()}
+        output["runfox"] = {"subjects": subjects, "problems": accounts.problems}
         return
-    if config.option.collectonly:
-        return
-    from runfox_testing.verdict import Verdict, overall
+    if config.stash.get(_LOST_WORKER, False):
+        accounts.problems.append("a worker process was lost, and with it what it knew")
+    from runfox_testing import report
+    from runfox_testing.verdict import Verdict
 
-    verdict = overall(kit.subjects.values(), kit.contract)
-    is_excused = verdict is Verdict.INCOMPLETE and config.getoption("--runfox-partial")
-    if _uncollected(config, kit):
-        verdict, is_excused = Verdict.INCOMPLETE, False
-    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not is_excused:
+    for path in config.getoption("--runfox-report"):
+        report.write(path, kit)
+    verdict = accounts.verdict()
+    is_excused = config.getoption("--runfox-partial") and accounts.is_partial_by_choice()
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         if verdict is Verdict.FAILED:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif verdict is Verdict.INCOMPLETE:
+        elif verdict is Verdict.INCOMPLETE and not is_excused:
             session.exitstatus = INCOMPLETE
 
 
-def _uncollected(config: pytest.Config, kit: KitSession) -> list[str]:
-    """What the options ask for and nobody collected."""
-    names = {subject.name for subject in kit.subjects.values()}
-    asked = [f"{kind} {config.getoption(option)}" for kind, option in _CHOSEN.items() if config.getoption(option)]
-    return [name for name in asked if name not in names]
-
-
-def _is_chosen(config: pytest.Config) -> bool:
-    return any(config.getoption(option) for option in _CHOSEN.values())
+def _is_of_concern(config: pytest.Config) -> bool:
+    """True if the kit has something to say: not where pytest only lists things."""
+    only_lists = config.option.collectonly or config.option.showfixtures or config.option.show_fixtures_per_test
+    return not only_lists and (_SESSION in config.stash or bool(_asked(config)))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """What the kit found, and the reports that were asked for."""
-    if config.option.collectonly or (_SESSION not in config.stash and not _is_chosen(config)):
+    """What the kit found."""
+    if not _is_of_concern(config):
         return
     from runfox_testing import report
 
     kit = _session(config)
     terminalreporter.section(f"runfox conformance: {report.conditions(kit)}")
-    for name in _uncollected(config, kit):
-        terminalreporter.line(f"INCOMPLETE: {name}: not collected; add: --pyargs runfox_testing.suite", red=True)
-    for subject in kit.subjects.values():
-        report.write_summary(terminalreporter, subject, kit.contract)
+    for gap in kit.accounts.gaps():
+        terminalreporter.line(f"INCOMPLETE: {gap}", red=True)
+    for subject in kit.accounts.subjects.values():
+        report.write_summary(terminalreporter, subject, kit.accounts.contract)
     for path in config.getoption("--runfox-report"):
-        report.write(path, kit)
         terminalreporter.line(f"report: {path}")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What is checked, above the results."""
-    chosen = [f"{kind} {config.getoption(option)}" for kind, option in _CHOSEN.items() if config.getoption(option)]
-    return f"runfox conformance: {', '.join(chosen)}" if chosen else None
+    return f"runfox conformance: {', '.join(_asked(config))}" if _asked(config) else None

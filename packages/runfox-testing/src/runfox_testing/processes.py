@@ -13,6 +13,7 @@ import importlib.util
 import os
 import pickle
 import queue
+import signal
 import struct
 import subprocess
 import sys
@@ -27,6 +28,9 @@ from typing import IO, Any
 
 from runfox_testing.check import Violation, describe
 from runfox_testing.harness import Harness, HarnessFailure
+
+_GRACE = 0.5
+"""Seconds."""
 
 _LENGTH = struct.Struct(">Q")
 _CODE = "from runfox_testing.processes import serve; serve()"
@@ -125,7 +129,11 @@ class Child:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         # What the child has to say besides its answers goes where the parent's own errors go.
         self._process = subprocess.Popen(  # noqa: S603  # the interpreter that runs this
-            [sys.executable, "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-c", _CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its children
         )
         self._answers = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -173,10 +181,15 @@ class Child:
         self._process.kill()
 
     def end(self) -> None:
-        """Kill the child and give back what it held."""
+        """Kill the child and what it has started, and give back what it held."""
+        if self._process.poll() is None and hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        self._reader.join()
+        self._reader.join(_GRACE)
+        if self._reader.is_alive():
+            return  # a process that left the child's group holds the pipe
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with contextlib.suppress(OSError):
@@ -191,11 +204,7 @@ class Child:
         self.is_busy = True
 
     def _next(self) -> _Item | _Returned:
-        try:
-            answer = self._answers.get(timeout=self.patience)
-        except queue.Empty:
-            self.kill()
-            raise Violation(f"a process had not answered after {self.patience:g} s") from None
+        answer = self._awaited()
         if answer is None:
             self._answers.put(None)
             raise ChildDied(f"the child process has ended (exit status {self._process.wait()})")
@@ -205,12 +214,33 @@ class Child:
             raise answer.error
         return answer
 
+    def _awaited(self) -> _Item | _Returned | _Raised | None:
+        """The next answer, None where there will be none."""
+        ends_at = time.monotonic() + self.patience
+        while time.monotonic() < ends_at:
+            # What the child has started may hold the pipe open after its end.
+            has_ended = self._process.poll() is not None
+            try:
+                return self._answers.get(timeout=_GRACE)
+            except queue.Empty:
+                if has_ended:
+                    return None
+        self.kill()
+        raise Violation(f"a process had not answered after {self.patience:g} s")
+
     def _read(self) -> None:
-        assert self._process.stdout is not None
         with contextlib.suppress(EOFError, OSError, ValueError):
             while True:
-                self._answers.put(_read(self._process.stdout))
+                self._answers.put(self._read_one())
         self._answers.put(None)
+
+    def _read_one(self) -> Any:
+        assert self._process.stdout is not None
+        data = _read_data(self._process.stdout)
+        try:
+            return pickle.loads(data)  # noqa: S301  # what the other end of our own pipe wrote
+        except Exception as error:  # noqa: BLE001  # the caller's to judge
+            return _Raised(error)
 
 
 def race_of_processes(
@@ -262,7 +292,7 @@ def serve() -> None:
                 _write(answers, _Returned(None))
             else:
                 _answer(answers, request, clients)
-        except Exception as error:  # noqa: BLE001  # the parent's to judge
+        except BaseException as error:  # noqa: BLE001  # the parent's to judge
             _write(answers, _Raised(_portable(error)))
 
 
@@ -278,8 +308,10 @@ def _answer(answers: IO[bytes], request: _Call, clients: list[Any]) -> None:
     _write(answers, _Returned(value))
 
 
-def _portable(error: Exception) -> Exception:
-    """The error, if it survives the way to another process; else one that tells of it."""
+def _portable(error: BaseException) -> Exception:
+    """The error, if it is one, and survives the way to another process; else one that tells of it."""
+    if not isinstance(error, Exception):
+        return RuntimeError(describe(error))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
     except Exception:  # noqa: BLE001  # whatever its class does
@@ -294,6 +326,10 @@ def _write(stream: IO[bytes], message: object) -> None:
 
 
 def _read(stream: IO[bytes]) -> Any:
+    return pickle.loads(_read_data(stream))  # noqa: S301  # what the other end of our own pipe wrote
+
+
+def _read_data(stream: IO[bytes]) -> bytes:
     header = stream.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
         raise EOFError
@@ -301,7 +337,7 @@ def _read(stream: IO[bytes]) -> Any:
     data = stream.read(length)
     if len(data) < length:
         raise EOFError
-    return pickle.loads(data)  # noqa: S301  # what the other end of our own pipe wrote
+    return data
 
 
 def _imported(module: str, file: str) -> Any:

@@ -42,6 +42,8 @@ def race(calls: Sequence[Callable[[], T]], patience: float) -> list[Outcome[T]]:
             outcomes[number] = Outcome(calls[number]())
         except Exception as error:  # noqa: BLE001  # the outcome
             outcomes[number] = Outcome(error=error)
+        except BaseException as error:  # noqa: BLE001  # nothing that a call may raise
+            outcomes[number] = Outcome(error=Violation(f"a call raised {describe(error)}"))
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(calls))]
     with _frequent_switches():

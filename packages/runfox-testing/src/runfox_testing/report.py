@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runfox_testing.session import KitSession
-from runfox_testing.verdict import Outcome, Subject, Verdict, checks_of, overall
+from runfox_testing.verdict import Outcome, Subject, Verdict, checks_of
 
 _WIDTH = 110
 _SHOWN_IDS = 12
@@ -18,7 +18,7 @@ _SHOWN_IDS = 12
 
 def conditions(kit: KitSession) -> str:
     """What the run was like."""
-    return f"contract {kit.contract}, profile {kit.profile.name}, seed {kit.seed}"
+    return f"contract {kit.accounts.contract}, profile {kit.profile.name}, seed {kit.seed}"
 
 
 def write_summary(terminal: Any, subject: Subject, contract: str) -> None:
@@ -27,7 +27,7 @@ def write_summary(terminal: Any, subject: Subject, contract: str) -> None:
     terminal.line(f"{subject.name}: {', '.join(subject.parts) or 'nothing was opened'}", bold=True)
     for line in _details(subject, contract):
         terminal.line(line)
-    colour = {"green": True} if verdict is Verdict.CONFORMANT else {"red": True}
+    colour = {"green": True} if verdict in (Verdict.CONFORMANT, Verdict.WAIVED) else {"red": True}
     terminal.line(f"  {sentence(subject, contract)}", **colour)
 
 
@@ -60,6 +60,10 @@ def _details(subject: Subject, contract: str) -> list[str]:
         lines += _filled("could be claimed", note)
     for check_id in subject.with_outcome(Outcome.FAILED):
         lines += _filled("failed", f"{check_id}: {_first_line(subject.results[check_id].observed)}")
+    for observed in dict.fromkeys(
+        _first_line(subject.results[one].observed) for one in subject.with_outcome(Outcome.BROKEN)
+    ):
+        lines += _filled("could not run", observed)
     for check_id in subject.with_outcome(Outcome.WAIVED):
         lines += _filled("waived", f"{check_id}: {subject.waivers[check_id]}")
     return lines
@@ -88,16 +92,17 @@ def write(path: str, kit: KitSession) -> None:
 def to_data(kit: KitSession) -> dict[str, Any]:
     """The whole run as JSON has it: no paths, no host."""
     return {
-        "contract": kit.contract,
+        "contract": kit.accounts.contract,
         "profile": kit.profile.name,
         "seed": kit.seed,
-        "verdict": overall(kit.subjects.values(), kit.contract).value if kit.subjects else Verdict.INCOMPLETE.value,
+        "verdict": kit.accounts.verdict().value,
+        "gaps": kit.accounts.gaps(),
         "versions": {
             "python": platform.python_version(),
             "runfox-core": importlib.metadata.version("runfox-core"),
             "runfox-testing": importlib.metadata.version("runfox-testing"),
         },
-        "subjects": [_subject_data(subject, kit.contract) for subject in kit.subjects.values()],
+        "subjects": [_subject_data(subject, kit.accounts.contract) for subject in kit.accounts.subjects.values()],
     }
 
 
@@ -124,9 +129,19 @@ def to_markdown(kit: KitSession) -> str:
     data = to_data(kit)
     versions = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
     lines = ["# runfox conformance", "", f"{data['verdict']}. {conditions(kit)}; {versions}.", ""]
-    for subject in kit.subjects.values():
-        lines += [f"## {subject.name}", "", f"{', '.join(subject.parts)}", "", f"**{sentence(subject, kit.contract)}**"]
+    for subject in kit.accounts.subjects.values():
+        lines += [
+            f"## {subject.name}",
+            "",
+            f"{', '.join(subject.parts)}",
+            "",
+            f"**{sentence(subject, kit.accounts.contract)}**",
+        ]
         lines += ["", "| clause | passed |", "|---|---|"]
-        lines += [f"| {clause} | {got}/{due} |" for clause, (got, due) in subject.groups(kit.contract).items()]
-        lines += ["", *(f"- {line.strip()}" for line in _details(subject, kit.contract) if line[2:3] != " "), ""]
+        lines += [f"| {clause} | {got}/{due} |" for clause, (got, due) in subject.groups(kit.accounts.contract).items()]
+        lines += [
+            "",
+            *(f"- {line.strip()}" for line in _details(subject, kit.accounts.contract) if line[2:3] != " "),
+            "",
+        ]
     return "\n".join(lines)

@@ -7,7 +7,8 @@ whatever reason, makes the verdict INCOMPLETE.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +28,14 @@ class Outcome(enum.StrEnum):
 
 
 _WORST_LAST = [Outcome.PASSED, Outcome.WAIVED, Outcome.BROKEN, Outcome.FAILED]
+_CONTRACT = re.compile(r"\d+\.\d+")
 
 
 class Verdict(enum.StrEnum):
     """What the checks say of a subject."""
 
     CONFORMANT = "CONFORMANT"
+    WAIVED = "CONFORMANT WITH WAIVERS"
     FAILED = "FAILED"
     INCOMPLETE = "INCOMPLETE"
 
@@ -46,12 +49,16 @@ class CheckResult:
     observed: str = ""
 
 
+_UNFINISHED = CheckResult(outcome=Outcome.FAILED, seconds=0.0, observed="it began, and something ended it from outside")
+
+
 @dataclass(slots=True, kw_only=True)
 class Subject:
     """A store, a runner, or a pair of them.
 
     `parts` are the classes under test with their distributions, `abilities` what they claim (None until one was
-    opened), `notes` what they could claim and don't, `waivers` reasons by check.
+    opened), `notes` what they could claim and don't, `waivers` reasons by check. `selected` are the checks that pytest
+    was going to run.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Subject:
     notes: list[str] = field(default_factory=list)
     waivers: Mapping[str, str] = field(default_factory=dict)
     results: dict[str, CheckResult] = field(default_factory=dict)
+    selected: set[str] = field(default_factory=set)
 
     def expected(self, contract: str) -> list[Check]:
         """The checks that have to run: of the contract's version, and of what is claimed."""
@@ -80,8 +88,25 @@ class Subject:
         """The ids of the checks that ended so."""
         return [check_id for check_id, result in self.results.items() if result.outcome is outcome]
 
+    def begin(self, check_id: str) -> CheckResult | None:
+        """A check begins: until it has a result, it has failed. Gives what was known of it before."""
+        before = self.results.get(check_id)
+        self.results[check_id] = _UNFINISHED
+        return before
+
+    def end(self, check_id: str, before: CheckResult | None, result: CheckResult) -> None:
+        """A check that began has ended. What failed once has failed, whatever a second run says."""
+        self.leave(check_id, before)
+        self.add(check_id, result)
+
+    def leave(self, check_id: str, before: CheckResult | None) -> None:
+        """A check that began does not apply."""
+        del self.results[check_id]
+        if before is not None:
+            self.results[check_id] = before
+
     def add(self, check_id: str, result: CheckResult) -> None:
-        """Remember a result. What failed once has failed, whatever a second run says."""
+        """Remember a result, if it is worse than what is known."""
         known = self.results.get(check_id)
         if known is None or _WORST_LAST.index(known.outcome) < _WORST_LAST.index(result.outcome):
             self.results[check_id] = result
@@ -90,9 +115,9 @@ class Subject:
         """FAILED before INCOMPLETE before CONFORMANT."""
         if self.with_outcome(Outcome.FAILED):
             return Verdict.FAILED
-        if self.missing(contract) or not self.expected(contract):
+        if self.missing(contract) or not self.with_outcome(Outcome.PASSED):
             return Verdict.INCOMPLETE
-        return Verdict.CONFORMANT
+        return Verdict.WAIVED if self.with_outcome(Outcome.WAIVED) else Verdict.CONFORMANT
 
     def groups(self, contract: str) -> dict[str, tuple[int, int]]:
         """For each clause how many checks passed, and how many were expected: ``{"STORE-CAS": (9, 9)}``."""
@@ -107,8 +132,11 @@ class Subject:
     def merge(self, other: Subject) -> None:
         """Take over what another process knows of the same subject."""
         self.parts = self.parts or other.parts
-        self.abilities = other.abilities if self.abilities is None else self.abilities
+        if other.abilities is not None:
+            # Who claims something once has to keep it.
+            self.abilities = other.abilities | (self.abilities or frozenset())
         self.notes = self.notes or other.notes
+        self.selected |= other.selected
         for check_id, result in other.results.items():
             self.add(check_id, result)
 
@@ -121,6 +149,7 @@ class Subject:
             "abilities": None if self.abilities is None else sorted(self.abilities),
             "notes": self.notes,
             "waivers": dict(self.waivers),
+            "selected": sorted(self.selected),
             "results": {
                 check_id: {"outcome": result.outcome.value, "seconds": result.seconds, "observed": result.observed}
                 for check_id, result in self.results.items()
@@ -145,7 +174,46 @@ class Subject:
             notes=data["notes"],
             waivers=data["waivers"],
             results=results,
+            selected=set(data["selected"]),
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class Accounts:
+    """All that a run knows. `asked` are the names of the subjects that the options ask for, `problems` what else keeps
+    the run from being complete.
+    """
+
+    contract: str
+    asked: list[str] = field(default_factory=list)
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def gaps(self) -> list[str]:
+        """What is missing beyond the checks of the subjects."""
+        known = {subject.name for subject in self.subjects.values()}
+        lost = [
+            f"{name} was not collected: run --pyargs runfox_testing.suite" for name in self.asked if name not in known
+        ]
+        return [*self.problems, *lost]
+
+    def verdict(self) -> Verdict:
+        """The worst of all."""
+        verdicts = [subject.verdict(self.contract) for subject in self.subjects.values()]
+        if self.gaps() or not verdicts:
+            verdicts.append(Verdict.INCOMPLETE)
+        return max(verdicts, key=_WORST_VERDICT_LAST.index)
+
+    def is_partial_by_choice(self) -> bool:
+        """True if nothing is missing but checks that were not selected."""
+        return not self.gaps() and all(
+            check.id not in subject.selected
+            for subject in self.subjects.values()
+            for check in subject.missing(self.contract)
+        )
+
+
+_WORST_VERDICT_LAST = [Verdict.CONFORMANT, Verdict.WAIVED, Verdict.INCOMPLETE, Verdict.FAILED]
 
 
 def checks_of(kind: Kind, contract: str) -> list[Check]:
@@ -157,13 +225,6 @@ def checks_of(kind: Kind, contract: str) -> list[Check]:
 
 def version(text: str) -> tuple[int, ...]:
     """``1.0`` as (1, 0). Raises `ValueError`."""
+    if not _CONTRACT.fullmatch(text):
+        raise ValueError(f"{text!r} is no version of the contract: write X.Y")
     return tuple(int(part) for part in text.split("."))
-
-
-def overall(subjects: Iterable[Subject], contract: str) -> Verdict:
-    """The worst verdict of all."""
-    verdicts = {subject.verdict(contract) for subject in subjects}
-    for verdict in (Verdict.FAILED, Verdict.INCOMPLETE):
-        if verdict in verdicts:
-            return verdict
-    return Verdict.CONFORMANT
