@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--runfox-partial",
         action="store_true",
-        help="checks are left out on purpose: INCOMPLETE is said, but is no reason to fail",
+        help="checks are left out on purpose, by -k, -m or node ids: what was not selected is no reason to fail",
     )
 
 

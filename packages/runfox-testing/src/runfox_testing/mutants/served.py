@@ -22,8 +22,8 @@ from runfox.status import WorkflowStatus
 from runfox_testing.clock import ManualClock
 from runfox_testing.harness import RunnerHarness, StoreHarness
 
-# To pickle a value takes more calls inside one another than the value has levels, and those may be 500.
-sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
+_RECURSION_LIMIT = 10_000
+"""To pickle a value takes more calls inside one another than the value has levels, and those may be 500."""
 
 
 class Server:
@@ -175,16 +175,23 @@ class RunnerStub(_Stub):
         return self._call("wait", workflow_execution_id, timeout)  # type: ignore[no-any-return]  # the reference's
 
 
-class ServedStoreHarness(StoreHarness):
-    """`implementation` behind a socket; `client` is what talks to it."""
+class _Served:
+    """A harness that serves what `make_served` gives, one for each namespace, to what `make_client` gives."""
 
-    implementation: ClassVar[Callable[[], Any]] = InMemoryStore
-    client: ClassVar[Callable[[str, str], Any]] = StoreStub
+    endpoint_url: str | None
     _server: Server | None = None
+
+    def make_served(self) -> Any:
+        """What lives in the session's process."""
+        raise NotImplementedError
+
+    def make_client(self, address: str, namespace: str) -> Any:
+        """What talks to it."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Begin to serve."""
-        self._server = Server(lambda: type(self).implementation())
+        self._server = Server(self.make_served)
         self.endpoint_url = self._server.address
 
     def stop(self) -> None:
@@ -194,8 +201,9 @@ class ServedStoreHarness(StoreHarness):
 
     def open(self, namespace: str) -> Any:
         """A client of the server."""
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
         assert self.endpoint_url is not None
-        return type(self).client(self.endpoint_url, namespace)
+        return self.make_client(self.endpoint_url, namespace)
 
     def destroy(self, namespace: str) -> None:
         """Let it go."""
@@ -203,62 +211,56 @@ class ServedStoreHarness(StoreHarness):
             self._server.forget(namespace)
 
 
-class ServedRunnerHarness(RunnerHarness):
-    """As `ServedStoreHarness`, for a runner, which goes by the harness's clock."""
+class ServedStoreHarness(_Served, StoreHarness):
+    """`implementation` behind a socket."""
+
+    implementation: ClassVar[Callable[..., Any]] = InMemoryStore
+
+    def make_served(self) -> Any:
+        """The implementation."""
+        return type(self).implementation()
+
+    def make_client(self, address: str, namespace: str) -> Any:
+        """The reference's client."""
+        return StoreStub(address, namespace)
+
+
+class ServedRunnerHarness(_Served, RunnerHarness):
+    """`implementation` behind a socket, by the harness's clock."""
 
     implementation: ClassVar[Callable[..., Any]] = InProcessRunner
-    client: ClassVar[Callable[[str, str], Any]] = RunnerStub
-    _server: Server | None = None
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock: ManualClock = ManualClock()
 
-    def start(self) -> None:
-        """Begin to serve."""
-        self._server = Server(lambda: type(self).implementation(clock=self.clock))
-        self.endpoint_url = self._server.address
+    def make_served(self) -> Any:
+        """The implementation."""
+        return type(self).implementation(clock=self.clock)
 
-    def stop(self) -> None:
-        """Serve no more."""
-        if self._server is not None:
-            self._server.stop()
-
-    def open(self, namespace: str) -> Any:
-        """A client of the server."""
-        assert self.endpoint_url is not None
-        return type(self).client(self.endpoint_url, namespace)
-
-    def destroy(self, namespace: str) -> None:
-        """Let it go."""
-        if self._server is not None:
-            self._server.forget(namespace)
+    def make_client(self, address: str, namespace: str) -> Any:
+        """The reference's client."""
+        return RunnerStub(address, namespace)
 
 
 class StoreClientHarness(ServedStoreHarness):
     """For mutants of the client's end: `implementation` is the client, the server is the reference."""
 
-    def start(self) -> None:
-        """Begin to serve the reference."""
-        self._server = Server(InMemoryStore)
-        self.endpoint_url = self._server.address
+    def make_served(self) -> Any:
+        """The reference."""
+        return InMemoryStore()
 
-    def open(self, namespace: str) -> Any:
+    def make_client(self, address: str, namespace: str) -> Any:
         """The mutated client."""
-        make: Any = type(self).implementation
-        return make(self.endpoint_url, namespace)
+        return type(self).implementation(address, namespace)
 
 
 class RunnerClientHarness(ServedRunnerHarness):
     """For mutants of the client's end: `implementation` is the client, the server is the reference."""
 
-    def start(self) -> None:
-        """Begin to serve the reference."""
-        clock = self.clock
-        assert clock is not None
-        self._server = Server(lambda: InProcessRunner(clock=clock))
-        self.endpoint_url = self._server.address
+    def make_served(self) -> Any:
+        """The reference."""
+        return InProcessRunner(clock=self.clock)
 
-    def open(self, namespace: str) -> Any:
+    def make_client(self, address: str, namespace: str) -> Any:
         """The mutated client."""
-        make: Any = type(self).implementation
-        return make(self.endpoint_url, namespace)
+        return type(self).implementation(address, namespace)
