@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runfox_testing.check import Violation, all_checks
 from runfox_testing.harness import HarnessFailure, OpenFailure
+from runfox_testing.memory import MemoryStoreHarness
+from runfox_testing.processes import HarnessPlan
 from runfox_testing.session import judged
 from runfox_testing.verdict import Accounts, CheckResult, Outcome, Subject, Verdict
 
@@ -170,6 +174,21 @@ def test_a_report_needs_a_folder_that_exists(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--runfox-report=nowhere/report.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "there is no folder nowhere" in result.stderr.str()
+
+
+def test_a_harness_whose_name_leads_elsewhere_is_not_taken_for_another() -> None:
+    harness = MemoryStoreHarness()
+    assert HarnessPlan.of(with_folder(harness)).make().__class__ is MemoryStoreHarness
+    other = with_folder(
+        type("MemoryStoreHarness", (MemoryStoreHarness,), {"__module__": MemoryStoreHarness.__module__})()
+    )
+    with pytest.raises(HarnessFailure, match="leads to something else than the harness of that name"):
+        HarnessPlan.of(other)
+
+
+def with_folder(harness: MemoryStoreHarness) -> MemoryStoreHarness:
+    harness.folder = Path("folder")
+    return harness
 
 
 # The rules, without pytest

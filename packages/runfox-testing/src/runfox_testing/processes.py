@@ -8,6 +8,7 @@ each as soon as it is there, so that the parent knows what was acknowledged when
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import os
@@ -56,9 +57,15 @@ class HarnessPlan:
                 f"the harness {kind.__qualname__} is made inside a function, where a child process can't find it: "
                 "move the class to the top level of its module"
             )
+        module = sys.modules.get(kind.__module__)
+        if _named(module, kind.__qualname__) is not kind:
+            raise HarnessFailure(
+                f"{kind.__module__}.{kind.__qualname__} leads to something else than the harness of that name: "
+                "where two files are called conftest.py, say, move it to a module with a name of its own"
+            )
         return cls(
             module=kind.__module__,
-            file=getattr(sys.modules[kind.__module__], "__file__", None) or "",
+            file=getattr(module, "__file__", None) or "",
             name=kind.__qualname__,
             folder=str(harness.folder),
             endpoint_url=harness.endpoint_url,
@@ -68,10 +75,7 @@ class HarnessPlan:
     def make(self) -> Harness[Any]:
         """The harness, in the child. Raises `HarnessFailure`."""
         try:
-            kind: Any = _imported(self.module, self.file)
-            for part in self.name.split("."):
-                kind = getattr(kind, part)
-            harness: Harness[Any] = kind()
+            harness: Harness[Any] = _named(_imported(self.module, self.file), self.name)()
         except Exception as error:
             raise HarnessFailure(f"a child process can't make the harness {self.name}: {describe(error)}") from error
         harness.folder = Path(self.folder)
@@ -342,8 +346,9 @@ def _read_data(stream: IO[bytes]) -> bytes:
 
 def _imported(module: str, file: str) -> Any:
     """The module, by its name or, where it has none that can be imported (a test file), from its file."""
-    if module in sys.modules:
-        return sys.modules[module]
+    known = sys.modules.get(module)
+    if known is not None and (getattr(known, "__file__", None) or "") == file:
+        return known
     if not _is_importable(module, file):
         spec = importlib.util.spec_from_file_location(module, file)
         assert spec is not None
@@ -353,6 +358,11 @@ def _imported(module: str, file: str) -> Any:
         spec.loader.exec_module(loaded)
         return loaded
     return importlib.import_module(module)
+
+
+def _named(module: Any, qualified_name: str) -> Any:
+    """What a module has under a name with dots, None where it has nothing."""
+    return functools.reduce(lambda found, part: getattr(found, part, None), qualified_name.split("."), module)
 
 
 def _is_importable(module: str, file: str) -> bool:
