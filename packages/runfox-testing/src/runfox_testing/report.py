@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import platform
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ def write_summary(terminal: Any, subject: Subject, contract: str) -> None:
     """A subject's part of the terminal's summary."""
     verdict = subject.verdict(contract)
     terminal.line(f"{subject.name}: {', '.join(subject.parts) or 'nothing was opened'}", bold=True)
-    for line in _details(subject, contract):
-        terminal.line(line)
+    for title, text in _details(subject, contract):
+        for line in _wrapped(f"{title}: {text}"):
+            terminal.line(line)
     colour = {"green": True} if verdict in (Verdict.CONFORMANT, Verdict.WAIVED) else {"red": True}
-    terminal.line(f"  {sentence(subject, contract)}", **colour)
+    for line in _wrapped(sentence(subject, contract)):
+        terminal.line(line, **colour)
 
 
 def sentence(subject: Subject, contract: str) -> str:
@@ -47,26 +50,24 @@ def sentence(subject: Subject, contract: str) -> str:
     return told
 
 
-def _details(subject: Subject, contract: str) -> list[str]:
-    lines: list[str] = []
+def _details(subject: Subject, contract: str) -> Iterator[tuple[str, str]]:
+    """Titles and texts."""
     if subject.abilities is not None:
-        lines += _filled("claims", ", ".join(sorted(subject.abilities)) or "nothing")
+        yield "claims", ", ".join(sorted(subject.abilities)) or "nothing"
     counts = subject.groups(contract)
-    lines += _filled("clauses", ", ".join(f"{_name(clause)} {got}/{due}" for clause, (got, due) in counts.items()))
+    yield "clauses", ", ".join(f"{_name(clause)} {got}/{due}" for clause, (got, due) in counts.items())
     not_claimed = len(checks_of(subject.kind, contract)) - len(subject.expected(contract))
     if not_claimed:
-        lines += _filled("not claimed", f"{not_claimed} checks do not apply")
+        yield "not claimed", f"{not_claimed} checks do not apply"
     for note in subject.notes:
-        lines += _filled("could be claimed", note)
+        yield "could be claimed", note
     for check_id in subject.with_outcome(Outcome.FAILED):
-        lines += _filled("failed", f"{check_id}: {_first_line(subject.results[check_id].observed)}")
-    for observed in dict.fromkeys(
-        _first_line(subject.results[one].observed) for one in subject.with_outcome(Outcome.BROKEN)
-    ):
-        lines += _filled("could not run", observed)
+        yield "failed", f"{check_id}: {_first_line(subject.results[check_id].observed)}"
+    broken = [subject.results[check_id].observed for check_id in subject.with_outcome(Outcome.BROKEN)]
+    for reason in dict.fromkeys(map(_first_line, broken)):
+        yield "could not run", reason
     for check_id in subject.with_outcome(Outcome.WAIVED):
-        lines += _filled("waived", f"{check_id}: {subject.waivers[check_id]}")
-    return lines
+        yield "waived", f"{check_id}: {subject.waivers[check_id]}"
 
 
 def _name(clause: str) -> str:
@@ -77,9 +78,14 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def _filled(title: str, text: str) -> list[str]:
+def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(
-        f"{title}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+        text,
+        _WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,  # they are part of ids
     )
 
 

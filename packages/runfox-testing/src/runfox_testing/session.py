@@ -283,7 +283,9 @@ def _paragraph(title: str, text: str) -> str:
 
 
 def _filled(head: str, text: str) -> str:
-    return textwrap.fill(text, _WIDTH, initial_indent=head, subsequent_indent=_INDENT, break_long_words=False)
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=head, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _observed(error: BaseException, whose: str = "a call") -> str:
