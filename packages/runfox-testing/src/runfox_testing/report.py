@@ -145,9 +145,6 @@ def to_markdown(kit: KitSession) -> str:
         ]
         lines += ["", "| clause | passed |", "|---|---|"]
         lines += [f"| {clause} | {got}/{due} |" for clause, (got, due) in subject.groups(kit.accounts.contract).items()]
-        lines += [
-            "",
-            *(f"- {line.strip()}" for line in _details(subject, kit.accounts.contract) if line[2:3] != " "),
-            "",
-        ]
+        told = [(title, text) for title, text in _details(subject, kit.accounts.contract) if title != "clauses"]
+        lines += ["", *(f"- {title}: {text}" for title, text in told), ""]
     return "\n".join(lines)
