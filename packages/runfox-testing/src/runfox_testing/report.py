@@ -96,7 +96,7 @@ def write(path: str, kit: KitSession) -> None:
 
 
 def to_data(kit: KitSession) -> dict[str, Any]:
-    """The whole run as JSON has it: no paths, no host."""
+    """The whole run as JSON has it. Of paths and hosts it has only what an implementation's own errors say."""
     return {
         "contract": kit.accounts.contract,
         "profile": kit.profile.name,
@@ -135,6 +135,7 @@ def to_markdown(kit: KitSession) -> str:
     data = to_data(kit)
     versions = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
     lines = ["# runfox conformance", "", f"{data['verdict']}. {conditions(kit)}; {versions}.", ""]
+    lines += [f"- {gap}" for gap in data["gaps"]]
     for subject in kit.accounts.subjects.values():
         lines += [
             f"## {subject.name}",
