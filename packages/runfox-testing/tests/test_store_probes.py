@@ -65,7 +65,7 @@ class BreaksHarness(ServedStoreHarness):
 def test_what_works_and_is_not_claimed_is_told(harness: Any, told: list[str], tmp_path: Path) -> None:
     harness.folder = tmp_path
     pool = Pool(60.0)
-    client = getattr(harness, "client" if type(harness) is ServedStoreHarness else "implementation")
+    client = StoreStub if type(harness) is ServedStoreHarness else harness.implementation
     abilities = frozenset(name for name in ATTRIBUTES if getattr(client, name))
     harness.start()
     case = StoreCase([harness], namespace="probe", abilities=abilities, profile=PROFILES["quick"], seed="0", pool=pool)
