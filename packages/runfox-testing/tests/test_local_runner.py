@@ -17,8 +17,8 @@ from runfox_testing.echoing import echo
 from runfox_testing.memory import MemoryRunnerHarness
 from runfox_testing.mutants.local import LocalRunner, LocalRunnerHarness
 from runfox_testing.mutants.served import RunnerClientHarness, RunnerStub, ServedRunnerHarness
+from runfox_testing.probes import probe_runner
 from runfox_testing.profiles import PROFILES
-from runfox_testing.runner_probes import probe_runner
 
 EXECUTION = "flow#1"
 LATEST = "9999-12-31T23:59:59.999999Z"

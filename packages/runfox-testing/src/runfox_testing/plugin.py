@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runfox_testing.check import KINDS, TRAITS
+
 if TYPE_CHECKING:
     from runfox_testing.check import Check
     from runfox_testing.conformance import Conformance
@@ -57,16 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers; and the options, checked while there is somebody to tell."""
-    # The keys of `check.TRAITS`, which is not imported for this.
-    for kind in ("store", "runner", "workflow"):
+    for kind in KINDS.values():
         config.addinivalue_line("markers", f"runfox_{kind}: a check of the conformance kit for a {kind}")
-    for trait, what in (
-        ("threads", "races threads"),
-        ("processes", "starts processes of its own"),
-        ("kills", "kills processes"),
-        ("property", "generates examples"),
-        ("time", "lets time pass"),
-    ):
+    for trait, what in TRAITS.items():
         config.addinivalue_line("markers", f"runfox_{trait}: a check of the conformance kit that {what}")
     for path in config.getoption("--runfox-report"):
         if not path.endswith((".json", ".md")):

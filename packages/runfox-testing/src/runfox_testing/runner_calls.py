@@ -14,6 +14,11 @@ _PAUSE = 0.001
 """Seconds between two calls of a process that is going to be killed, so that it is killed in the midst."""
 
 
+def count_pending(client: Runner) -> int:
+    """How many jobs it sees."""
+    return len(client.list_pending_jobs())
+
+
 def take_one_by_one(client: Runner, times: int) -> list[DispatchJob]:
     """So many takes of one job."""
     return [one for _ in range(times) for one in client.take_pending_jobs(1)]
@@ -40,7 +45,7 @@ def work(client: Runner, lease_seconds: float, number: int) -> Iterator[tuple[st
     while taken := client.take_pending_jobs(3, None, lease_seconds):
         for one in taken:
             output = {"by": number, "process": os.getpid(), "of": one.inputs}
-            client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)  # type: ignore[arg-type]
+            client.submit_work_result(one.workflow_execution_id, one.op, output, one.run_id)  # type: ignore[arg-type]  # JSON
             yield one.op, output
             time.sleep(_PAUSE)
 

@@ -24,10 +24,9 @@ from runfox_testing.check import Check, Kind, Violation, all_checks, describe, k
 from runfox_testing.clauses import laws
 from runfox_testing.conformance import Conformance
 from runfox_testing.harness import Harness, HarnessFailure, OpenFailure
-from runfox_testing.probes import probe_store
+from runfox_testing.probes import probe_runner, probe_store
 from runfox_testing.processes import ChildDied
 from runfox_testing.profiles import Profile
-from runfox_testing.runner_probes import probe_runner
 from runfox_testing.verdict import Accounts, CheckResult, Outcome, Subject, checks_of
 
 _CASES: Mapping[Kind, Callable[..., Case]] = {"store": StoreCase, "runner": RunnerCase, "workflow": WorkflowCase}
@@ -116,7 +115,7 @@ class KitSession:
         self._pool.end()
         for key, bench in self._benches.items():
             if isinstance(bench, _Bench):
-                errors = _errors_of(self.profile.deadline, bench.close)
+                errors = _errors_of(self.profile.deadline, *bench.closing())
                 self.accounts.problems += [f"{key}: stopping the harness raised {describe(error)}" for error in errors]
         self._benches.clear()
 
@@ -136,7 +135,7 @@ class KitSession:
             if errors:
                 # What hangs may still use what a stop would take away.
                 if not isinstance(errors[0], Violation):
-                    _errors_of(self.profile.deadline, bench.close)
+                    _errors_of(self.profile.deadline, *bench.closing())
                 self._benches[key] = errors[0]
         return self._benches[key]
 
@@ -211,11 +210,9 @@ class _Bench:
             pool=self._pool,
         )
 
-    def close(self) -> None:
-        """Stop what was started, remove the folder."""
-        for harness in self._started:
-            harness.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def closing(self) -> list[Callable[[], object]]:
+        """The calls that stop what was started and remove the folder, each of which is due whatever others raise."""
+        return [*(harness.stop for harness in self._started), lambda: shutil.rmtree(self._folder, ignore_errors=True)]
 
 
 def _described(client: object) -> str:

@@ -27,7 +27,7 @@ def is_stored(client: Store, workflow_execution_id: str) -> bool:
     """True if it can be loaded; for whatever reason it can't, it is not there."""
     try:
         client.load(workflow_execution_id)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  # the reason does not matter here
         return False
     return True
 

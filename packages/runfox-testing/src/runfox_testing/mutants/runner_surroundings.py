@@ -21,10 +21,7 @@ from runfox_testing.mutants.runner_parts import MOMENT, Queues, Watched
 from runfox_testing.mutants.served import RunnerClientHarness, RunnerStub, ServedRunnerHarness
 
 
-@mutant("RUN-DURABLE-01", observed="a living lease can't be renewed", harness=RunnerClientHarness)
-class LeasesLiveInTheClient(RunnerStub):
-    """A client renews only the leases that it was given itself."""
-
+class _RemembersItsLeases(RunnerStub):
     def __init__(self, address: str, namespace: str) -> None:
         super().__init__(address, namespace)
         self._own: set[str | None] = set()
@@ -35,6 +32,11 @@ class LeasesLiveInTheClient(RunnerStub):
         taken = super().take_pending_jobs(limit, queues, lease_seconds)
         self._own |= {job.lease for job in taken}
         return taken
+
+
+@mutant("RUN-DURABLE-01", observed="a living lease can't be renewed", harness=RunnerClientHarness)
+class LeasesLiveInTheClient(_RemembersItsLeases):
+    """A client renews only the leases that it was given itself."""
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         return job.lease in self._own and super().extend_lease(job, seconds)
@@ -98,19 +100,8 @@ class SharedOnlyInName(OneForEachProcess):
 
 
 @mutant("RUN-SHARED-02", observed="another process could renew", harness=RunnerClientHarness)
-class ProcessesTrustTheirMemory(RunnerStub):
+class ProcessesTrustTheirMemory(_RemembersItsLeases):
     """A process renews what it has once taken, without asking."""
-
-    def __init__(self, address: str, namespace: str) -> None:
-        super().__init__(address, namespace)
-        self._own: set[str | None] = set()
-
-    def take_pending_jobs(
-        self, limit: int | None = None, queues: Queues = None, lease_seconds: float | None = None
-    ) -> list[DispatchJob]:
-        taken = super().take_pending_jobs(limit, queues, lease_seconds)
-        self._own |= {job.lease for job in taken}
-        return taken
 
     def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
         return job.lease in self._own

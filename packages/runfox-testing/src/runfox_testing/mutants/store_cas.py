@@ -188,14 +188,32 @@ class ComparesInTheProcess(StoreStub):
         overwrite(super(), record)  # type: ignore[arg-type]  # it has the methods
 
 
-@mutant("STORE-CAS-13", observed="were counted up and acknowledged", harness=StoreClientHarness)
-class RetriesAConflict(StoreStub):
-    """A client that gets a conflict writes the same again over what is there."""
+class LoadsSlowly(StoreStub):
+    """Between a load and the write that follows there is time for another process."""
 
     def load(self, workflow_execution_id: str) -> WorkflowRecord:
         found = super().load(workflow_execution_id)
         time.sleep(0.005)
         return found
+
+
+class LoadsInPairs(InMemoryStore):
+    """Two threads that load have both done so before either goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meeting = Meeting(0.05)
+
+    def load(self, workflow_execution_id: str) -> WorkflowRecord:
+        found = super().load(workflow_execution_id)
+        if threading.active_count() > 2:
+            self._meeting.wait()
+        return found
+
+
+@mutant("STORE-CAS-13", observed="were counted up and acknowledged", harness=StoreClientHarness)
+class RetriesAConflict(LoadsSlowly):
+    """A client that gets a conflict writes the same again over what is there."""
 
     def write(self, record: WorkflowRecord) -> None:
         try:
@@ -213,18 +231,8 @@ class NoLock(_ComparesFirst):
 
 
 @mutant("STORE-THREADS-02", observed="were counted up and acknowledged", harness=MemoryStoreHarness)
-class SharedTransaction(InMemoryStore):
+class SharedTransaction(LoadsInPairs):
     """Two threads that load and write at once both succeed, and one of the writes is lost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._meeting = Meeting(0.05)
-
-    def load(self, workflow_execution_id: str) -> WorkflowRecord:
-        found = super().load(workflow_execution_id)
-        if threading.active_count() > 2:
-            self._meeting.wait()
-        return found
 
     def write(self, record: WorkflowRecord) -> None:
         try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +14,8 @@ from runfox_testing.memory import MemoryStoreHarness
 from runfox_testing.mutants.gaps import Meeting
 from runfox_testing.mutants.mutant import mutant
 from runfox_testing.mutants.recoding import each_object, recoded_patch
-from runfox_testing.mutants.served import StoreClientHarness, StoreStub
-from runfox_testing.mutants.store_cas import stored_version
+from runfox_testing.mutants.served import StoreClientHarness
+from runfox_testing.mutants.store_cas import LoadsInPairs, LoadsSlowly, stored_version
 from runfox_testing.mutants.store_durable import Torn
 from runfox_testing.sample_records import copy_of
 
@@ -199,18 +197,8 @@ class ComparesThenPatches(InMemoryStore):
 
 
 @mutant("STORE-PATCH-15", observed="were counted up and acknowledged", harness=MemoryStoreHarness)
-class PatchesDoNotConflict(InMemoryStore):
+class PatchesDoNotConflict(LoadsInPairs):
     """A patch that conflicts is written all the same."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._meeting = Meeting(0.05)
-
-    def load(self, workflow_execution_id: str) -> WorkflowRecord:
-        found = super().load(workflow_execution_id)
-        if threading.active_count() > 2:
-            self._meeting.wait()
-        return found
 
     def patch(self, patch: RecordPatch) -> None:
         try:
@@ -220,13 +208,8 @@ class PatchesDoNotConflict(InMemoryStore):
 
 
 @mutant("STORE-PATCH-16", observed="were counted up and acknowledged", harness=StoreClientHarness)
-class PatchesAgainAfterAConflict(StoreStub):
+class PatchesAgainAfterAConflict(LoadsSlowly):
     """A client that gets a conflict patches what is there with the same."""
-
-    def load(self, workflow_execution_id: str) -> WorkflowRecord:
-        found = super().load(workflow_execution_id)
-        time.sleep(0.005)
-        return found
 
     def patch(self, patch: RecordPatch) -> None:
         try:

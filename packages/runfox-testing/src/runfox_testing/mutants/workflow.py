@@ -185,10 +185,7 @@ class GatheredResultsAreGone(InProcessRunner):
         return super().dispatch(workflow_execution_id, new)
 
 
-@mutant("FLOW-RECOVER-02", observed="the execution hangs", harness=MemoryRunnerHarness)
-class LeasesNeverLapse(InProcessRunner):
-    """A job that was taken never comes back."""
-
+class _LeasesForEver(InProcessRunner):
     def take_pending_jobs(
         self,
         limit: int | None = None,
@@ -196,6 +193,11 @@ class LeasesNeverLapse(InProcessRunner):
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
         return super().take_pending_jobs(limit, queues, 1e9)
+
+
+@mutant("FLOW-RECOVER-02", observed="the execution hangs", harness=MemoryRunnerHarness)
+class LeasesNeverLapse(_LeasesForEver):
+    """A job that was taken never comes back."""
 
 
 @mutant("FLOW-RECOVER-03", observed="raised WriteConflict", harness=MemoryStoreHarness)
@@ -207,16 +209,8 @@ class StalePatchesPass(InMemoryStore):
 
 
 @mutant("FLOW-RECOVER-04", observed="executions hang", harness=ServedRunnerHarness)
-class ServedLeasesNeverLapse(InProcessRunner):
+class ServedLeasesNeverLapse(_LeasesForEver):
     """A job that was taken by a process which is killed never comes back."""
-
-    def take_pending_jobs(
-        self,
-        limit: int | None = None,
-        queues: Collection[str | None] | None = None,
-        lease_seconds: float | None = None,
-    ) -> list[DispatchJob]:
-        return super().take_pending_jobs(limit, queues, 1e9)
 
 
 # FLOW-RACE
