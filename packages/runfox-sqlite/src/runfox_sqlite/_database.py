@@ -7,7 +7,8 @@ The rules it keeps:
 - Writers of one process queue at a lock; between processes SQLite's own lock decides, asked for again after
   fractions of milliseconds, up to `busy_timeout` seconds.
 - Work is a function that is handed a cursor. It runs inside a transaction, may run again from the start where another
-  connection was in the way, and is rolled back whole when it raises.
+  connection was in the way or the disk was full, and is rolled back whole when it raises.
+- Nothing is read or acknowledged while the files are not those that were opened (see `_files`, `_mending`).
 - Nothing of SQLite is open across a fork (see `_sharing`).
 - An interrupt (KeyboardInterrupt) may come between any two instructions, and leaves no lock held. Hence locks of C in
   `with` statements, and not conditions, whose methods can be interrupted half-way.
@@ -19,10 +20,10 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import uniform
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import PoolProxiedConnection, create_engine
@@ -30,10 +31,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from runfox.errors import StorageUnavailable
-from runfox_sqlite._errors import is_busy, locked, storage_error
-from runfox_sqlite._opening import prepare
+from runfox_sqlite._errors import is_busy, is_full, is_undecodable, leaves_sound, locked, storage_error
+from runfox_sqlite._files import Files, Identity, Trouble
+from runfox_sqlite._mending import make_room, mend, moved, written_to_what_is_gone
+from runfox_sqlite._opening import claim_alone, prepare
+from runfox_sqlite._waiting import Patience, Signal
 
 MEMORY = ":memory:"
+WRITE = "BEGIN IMMEDIATE"
 
 Row: TypeAlias = tuple[Any, ...]
 """A row has the types that its SELECT names, which Python's type system can't follow."""
@@ -42,17 +47,8 @@ Result = TypeVar("Result")
 Work: TypeAlias = Callable[[sqlite3.Cursor], Result]
 
 _MAX_IDLE = 16
-_FIRST_DELAY = 0.0005
-_MAX_DELAY = 0.005
-
-
-def file_identity(path: str) -> tuple[int, int] | None:
-    """What tells one file from another that was put in its place; None where there is none."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+_LOST = (Trouble.FILE_GONE, Trouble.LOG_GONE, Trouble.LOG_REPLACED)
+"""What is written while the files are so is in none of them."""
 
 
 class Transactions(Protocol):
@@ -93,7 +89,7 @@ class Closed:
         return StorageUnavailable(f"this {self.kind} is closed: open another one")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class _Connection:
     """A connection out of SQLAlchemy's pool, and the driver's own objects under it, which is what costs least."""
 
@@ -108,13 +104,15 @@ class Database:
     def __init__(self, path: str, synchronous: str, busy_timeout: float) -> None:
         self.path = path
         self.users = 0
-        self.identity: tuple[int, int] | None = None
         self.submitted = Signal()
         self._memory = path == MEMORY
         self._synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+        self._files = Files(path)
         self._idle: list[_Connection] = []
+        # By themselves, and not by number: an interrupt may drop one past all bookkeeping.
+        self._open_connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._process = os.getpid()
         self._cut_off = False
         self._closed = False
@@ -141,83 +139,103 @@ class Database:
 
     def write(self, work: Work[Result]) -> Result:
         """As `Transactions` has it."""
-        return self._run("BEGIN IMMEDIATE", work, True)
+        return self._run(WRITE, work, True)
 
     def _run(self, begin: str | None, work: Work[Result], alone: bool) -> Result:
+        deadline = time.monotonic() + self._busy_timeout
         if not alone:
-            return self._borrow(begin, work)
+            return self._borrow(begin, work, deadline)
         if self._memory and self._process != os.getpid():
             raise StorageUnavailable("a :memory: database belongs to the process that opened it: use a file")
         writers = self._writers
         try:
             if not writers.acquire(timeout=self._busy_timeout):
                 raise locked(self.path, self._busy_timeout)
-            return self._borrow(begin, work)
+            return self._borrow(begin, work, deadline)
         finally:
             try:  # noqa: SIM105  # contextlib.suppress can be interrupted before it begins
                 writers.release()
             except RuntimeError:
                 pass  # it was not acquired
 
-    def _borrow(self, begin: str | None, work: Work[Result]) -> Result:
+    def _borrow(self, begin: str | None, work: Work[Result], deadline: float) -> Result:
         connection = None
         sound = False
         thread = threading.get_ident()
         try:
-            connection = self._check_out(thread)
-            result = self._transact(connection, begin, work)
+            connection, trouble = self._check_out(thread, deadline)
+            if trouble is not None:
+                mend(trouble, connection.cursor, self._files, Patience(deadline))
             sound = True
+            result = self._transact(connection, begin, work, deadline)
+            if begin == WRITE and self._files.trouble() in _LOST:
+                raise written_to_what_is_gone(self.path)
             return result
         except sqlite3.Error as error:
             # The connection may be as broken as the file: the next call gets a new one.
-            sound = is_busy(error)
+            sound = leaves_sound(error)
             raise storage_error(error, self.path, self._busy_timeout) from error
-        except BaseException:
-            sound = True
-            raise
         finally:
             self._check_in(thread, connection, sound or self._memory)
 
-    def _transact(self, connection: _Connection, begin: str | None, work: Work[Result]) -> Result:
+    def _transact(self, connection: _Connection, begin: str | None, work: Work[Result], deadline: float) -> Result:
         cursor = connection.cursor
-        patience = None
-        while True:
-            try:
-                if begin is None:
-                    return work(cursor)
-                cursor.execute(begin)
-                result = work(cursor)
-                cursor.execute("COMMIT")
-                return result
-            except BaseException as error:
-                if connection.driver.in_transaction:
-                    connection.driver.rollback()
-                patience = patience or _Patience(self._busy_timeout)
-                if not (is_busy(error) and patience.wait()):
+        patience = Patience(deadline)
+        tried = False
+        try:
+            while True:
+                try:
+                    if begin is None:
+                        return work(cursor)
+                    cursor.execute(begin)
+                    result = work(cursor)
+                    cursor.execute("COMMIT")
+                    return result
+                except BaseException as error:
+                    if connection.driver.in_transaction:
+                        connection.driver.rollback()
+                    if is_busy(error):
+                        if patience.wait():
+                            continue
+                    elif not tried and self._can_be_helped(error, connection):
+                        tried = True
+                        continue
                     raise
+        finally:
+            if tried:
+                connection.driver.text_factory = str
+
+    def _can_be_helped(self, error: BaseException, connection: _Connection) -> bool:
+        """Do what gives the same work another chance, once; False if there is nothing."""
+        if is_undecodable(error):
+            connection.driver.text_factory = _text_as_found
+            return True
+        return is_full(error) and not self._memory and make_room(connection.cursor)
 
     # Connections
+
+    @property
+    def identity(self) -> Identity | None:
+        """Which file it is, once it was opened; None for one in memory."""
+        return self._files.identity
 
     def open(self) -> None:
         """Make sure that the file can be opened and has the present schema."""
         thread = threading.get_ident()
         connection = None
         try:
-            connection = self._check_out(thread)
+            connection, _ = self._check_out(thread, time.monotonic() + self._busy_timeout)
         finally:
             self._check_in(thread, connection, True)
-        if not self._memory:
-            self.identity = file_identity(self.path)
 
     def close(self) -> None:
         """Close what is idle now, and everything else when it comes back."""
         with self._mutex:
             self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.pooled.close()
+            self._close_idle()
 
-    def _check_out(self, thread: int) -> _Connection:
+    def _check_out(self, thread: int, deadline: float) -> tuple[_Connection, Trouble | None]:
+        """A connection, and what has to be mended before it is used."""
         with self._mutex:
             while self._paused:
                 self._gate.wait()
@@ -226,14 +244,21 @@ class Database:
                     f"{self.path} was in use by another thread while this process was forked: fork when no call is "
                     "under way, or use multiprocessing's spawn"
                 )
-            if self.identity is not None and file_identity(self.path) != self.identity:
-                raise StorageUnavailable(
-                    f"{self.path} was removed or replaced while it was open: put it back, or open what is there now"
-                )
+            trouble = self._trouble()
+            if trouble is Trouble.FILE_GONE:
+                raise moved(self.path)
             self._in_use.add(thread)
             if self._idle:
-                return self._idle.pop()
-        return self._open()
+                return self._idle.pop(), trouble
+            if trouble in _LOST:
+                raise written_to_what_is_gone(self.path)
+        return self._open(deadline), trouble
+
+    def _trouble(self) -> Trouble | None:
+        if not self._open_connections:
+            # The next connection may find another log: SQLite removes it with the last one.
+            self._files.forget_log()
+        return self._files.trouble()
 
     def _check_in(self, thread: int, connection: _Connection | None, sound: bool) -> None:
         with self._mutex:
@@ -242,38 +267,72 @@ class Database:
                 self._idle.append(connection)
                 self._in_use.discard(thread)
                 return
-        try:
-            if connection is not None:
-                connection.pooled.close()
-        finally:
-            # Only now: a fork waits until nothing is open.
-            with self._mutex:
+            try:
+                if connection is not None:
+                    self._close(connection)
+                if not sound:
+                    # What is wrong with one is likely to be wrong with all: SQLite finds its way when all are closed.
+                    self._close_idle()
+            finally:
+                # Only now: a fork waits until nothing is open.
                 self._in_use.discard(thread)
                 self._gate.notify_all()
 
-    def _open(self) -> _Connection:
-        patience = _Patience(self._busy_timeout)
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._close(self._idle.pop())
+
+    def _close(self, connection: _Connection) -> None:
+        # Under the mutex, with the bookkeeping, because SQLite removes the log with the last one.
+        try:
+            connection.pooled.close()
+        finally:
+            self._open_connections.discard(connection)
+
+    def _open(self, deadline: float) -> _Connection:
+        patience = Patience(deadline)
         while True:
-            pooled = None
+            pooled = connection = None
             try:
+                if self._files.lack_the_log():
+                    claim_alone(self.path)
                 pooled = self._engine.raw_connection()
                 driver = pooled.driver_connection
                 assert isinstance(driver, sqlite3.Connection)
-                prepare(driver, self.path, self._synchronous, memory=self._memory)
-                return _Connection(pooled, driver, driver.cursor())
+                known = self._files.identity is not None
+                prepare(driver, self.path, self._synchronous, memory=self._memory, known=known)
+                connection = _Connection(pooled, driver, driver.cursor())
+                with self._mutex:
+                    self._adopt(connection)
+                return connection
             except BaseException as error:
                 if pooled is not None:
                     pooled.close()
+                connection = None
                 if is_busy(error) and patience.wait():
                     continue
                 if isinstance(error, (sqlite3.Error, SQLAlchemyError)):
                     raise storage_error(error, self.path, self._busy_timeout) from error
                 raise
 
+    def _adopt(self, connection: _Connection) -> None:
+        if not self._memory:
+            if not self._open_connections:
+                self._files.forget_log()
+            self._files.adopt()
+        self._open_connections.add(connection)
+
     def _connect(self) -> sqlite3.Connection:
-        # A timeout of 0: waiting is `_Patience`'s, which sleeps far shorter than SQLite does. Transactions are ours.
+        # A timeout of 0: waiting is `Patience`'s, which sleeps far shorter than SQLite does. Transactions are ours.
+        known = self._files.identity is not None
         return sqlite3.connect(
-            self.path, timeout=0.0, isolation_level=None, check_same_thread=False, cached_statements=256
+            # A file that was there and is gone is not made again.
+            f"{Path(self.path).as_uri()}?mode=rw" if known else self.path,
+            uri=known,
+            timeout=0.0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
 
     # Forks: called by _sharing
@@ -283,9 +342,7 @@ class Database:
         with self._mutex:
             self._paused = True
             self._gate.wait_for(lambda: not self._in_use, seconds)
-            for connection in self._idle:
-                connection.pooled.close()
-            self._idle.clear()
+            self._close_idle()
 
     def go_on(self) -> None:
         """End a pause in the process that called it."""
@@ -298,45 +355,13 @@ class Database:
         # SQLite's own tables of locks were copied with the connection in use: they are the parent's for ever.
         self._cut_off = self._cut_off or bool(self._in_use)
         self._engine.dispose(close=False)
+        self._open_connections.clear()
         self._reset_locks()
 
 
-class Signal:
-    """Wakes whoever waits for something to be submitted by this process."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew, with nobody waiting."""
-        self._lock = threading.RLock()
-        self._condition = threading.Condition(self._lock)
-        self.count = 0
-
-    def send(self) -> None:
-        """Something can be gathered."""
-        with self._lock:
-            self.count += 1
-            self._condition.notify_all()
-
-    def wait(self, seen: int, seconds: float) -> None:
-        """Return when `count` is no longer `seen`, after `seconds` at the latest."""
-        with self._lock:
-            self._condition.wait_for(lambda: self.count != seen, seconds)
-
-
-class _Patience:
-    """How long to go on asking for a lock, and how long to sleep in between."""
-
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._delay = _FIRST_DELAY
-
-    def wait(self) -> bool:
-        """False when the time is up, else True after a while."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            return False
-        time.sleep(min(left, uniform(self._delay / 2, self._delay)))
-        self._delay = min(self._delay * 1.5, _MAX_DELAY)
-        return True
+def _text_as_found(found: bytes) -> str | bytes:
+    """A text; bytes where damage made it none, so that the rows around it can be read."""
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        return found

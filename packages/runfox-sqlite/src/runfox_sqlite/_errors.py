@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -22,7 +23,6 @@ _CORRUPT = {
 
 _UNAVAILABLE = {
     sqlite3.SQLITE_READONLY: "is read-only: allow this user to write the file and its folder",
-    sqlite3.SQLITE_FULL: "can't grow: the disk, or the user's share of it, is full",
     sqlite3.SQLITE_IOERR: "can't be read or written, the operating system reports an error: check the disk",
     sqlite3.SQLITE_PERM: "may not be used by this user: check its permissions",
     sqlite3.SQLITE_AUTH: "may not be used by this user: check its permissions",
@@ -31,17 +31,46 @@ _UNAVAILABLE = {
 }
 
 
+_FULL = "can't grow: the disk, or the user's share of it, is full: make room, and call again"
+_ROOM = 65536
+"""Bytes; the index of the log takes half of it."""
+
+
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError)
+"""What it raises to read a row that is not as it was written: StorageCorrupt is a ValueError."""
+
+
 def is_busy(error: BaseException) -> bool:
     """True if the same call may succeed once another connection is through."""
     return primary_code(error) in BUSY
 
 
+def is_full(error: BaseException) -> bool:
+    """True if the disk, or this user's share of it, may be full: what takes less room may succeed."""
+    return primary_code(error) == sqlite3.SQLITE_FULL or _extended_code(error) == sqlite3.SQLITE_IOERR_WRITE
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """True if a text in the database is none. The error is the driver's own, and has the whole text in it."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+
+
+def leaves_sound(error: sqlite3.Error) -> bool:
+    """True if the connection can be used again: on a full disk one that is open may be the last that can read."""
+    return is_busy(error) or is_full(error) or is_undecodable(error)
+
+
 def primary_code(error: BaseException) -> int | None:
     """SQLite's primary result code, None where the error is not SQLite's."""
+    code = _extended_code(error)
+    return None if code is None else code & 0xFF
+
+
+def _extended_code(error: BaseException) -> int | None:
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else None
+    return code if isinstance(code, int) else None
 
 
 def storage_error(error: Exception, path: str, waited: float) -> StorageError:
@@ -54,6 +83,10 @@ def storage_error(error: Exception, path: str, waited: float) -> StorageError:
         return locked(path, waited)
     if code == sqlite3.SQLITE_CANTOPEN:
         return StorageUnavailable(_why_not_open(path))
+    if is_undecodable(error):
+        return StorageCorrupt(f"{path} {_CORRUPT[sqlite3.SQLITE_CORRUPT]} (a text in it is none)")
+    if is_full(error) or (code == sqlite3.SQLITE_IOERR and _has_no_room(path)):
+        return StorageUnavailable(f"{path} {_FULL} ({error})")
     if code in _CORRUPT:
         return StorageCorrupt(f"{path} {_CORRUPT[code]} ({error})")
     if code in _UNAVAILABLE:
@@ -69,10 +102,30 @@ def locked(path: str, waited: float) -> StorageUnavailable:
     )
 
 
+def damaged(what: str, path: str, cause: Exception, advice: str) -> StorageCorrupt:
+    """A row can't be read; the others can."""
+    return StorageCorrupt(f"{what} in {path} can't be read ({cause}): {advice}")
+
+
 def _why_not_open(path: str) -> str:
     folder = Path(path).parent
     if not folder.is_dir():
         return f"{path} can't be opened: the folder {folder} does not exist, create it first"
     if Path(path).is_dir():
         return f"{path} can't be opened: it is a folder, name a file in it"
+    if _has_no_room(path):
+        return f"{path} can't be opened: the disk is full, make room"
+    # Who is allowed to is asked without opening anything, which would end the locks that this process has.
+    if os.access(folder, os.W_OK) and (not Path(path).exists() or os.access(path, os.R_OK | os.W_OK)):
+        return f"{path} can't be opened: this process, or the disk, may have too many files already"
     return f"{path} can't be opened: allow this user to read and write the file and its folder"
+
+
+def _has_no_room(path: str) -> bool:
+    try:
+        found = os.statvfs(Path(path).parent)
+    except (OSError, AttributeError):  # Windows has none
+        return False
+    if not found.f_blocks:  # a file system that is none, as /proc
+        return False
+    return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and found.f_favail == 0)

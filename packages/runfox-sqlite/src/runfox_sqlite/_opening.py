@@ -8,22 +8,46 @@ for the caller to try again.
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from runfox.errors import SchemaTooNew, StorageCorrupt
 from runfox_sqlite import _schema
 
+_LOG_SIZE = 16 * 1024 * 1024
+"""Bytes that the log keeps when a reader who held it up for long has ended: what it grew by goes back to the disk."""
 
-def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: bool) -> None:
-    """Bring `driver`, freshly connected to `path`, to where transactions can begin."""
+
+def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: bool, known: bool) -> None:
+    """Bring `driver`, freshly connected to `path`, to where transactions can begin.
+
+    `known` tells that the file was opened before, and had its tables.
+    """
     driver.execute("BEGIN")
     found = _identify(driver, path)
     driver.execute("COMMIT")
+    if known and not found:
+        raise StorageCorrupt(f"{path} was emptied while it was open: restore it from a backup")
     if not memory and _pragma(driver, "journal_mode") != "wal":
         # A file system that can't do it leaves the mode as it is; everything works there, only slower.
         driver.execute("PRAGMA journal_mode=WAL").fetchall()
     driver.execute(f"PRAGMA synchronous={synchronous}")
+    driver.execute(f"PRAGMA journal_size_limit={_LOG_SIZE}")
     if found != _schema.SCHEMA_VERSION:
         _upgrade(driver, path)
+
+
+def claim_alone(path: str) -> None:
+    """Make sure that nobody has the file `path` open, which has no log.
+
+    Whoever has it open uses a log that was removed. A new one beside that would be the end of the database, and so
+    this is raised as a lock is: whoever uses runfox closes the file when he notices.
+    """
+    driver = sqlite3.connect(f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=0.0, isolation_level=None)
+    try:
+        driver.execute("PRAGMA locking_mode=EXCLUSIVE")
+        driver.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    finally:
+        driver.close()
 
 
 def _identify(driver: sqlite3.Connection, path: str) -> int:

@@ -6,22 +6,26 @@ the row must be like, so that any number of workers and drivers may come at once
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import cast
 
-from runfox.errors import PayloadTooLarge
+from runfox.errors import PayloadTooLarge, StorageCorrupt
 from runfox.jsonvalue import JSONObject, JSONValue
 from runfox.results import DispatchJob, StepResult
 from runfox.times import Clock, format_time
 from runfox_sqlite import _runner_sql as sql
 from runfox_sqlite._database import Row
+from runfox_sqlite._errors import DAMAGE, damaged
 from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_optional, unpack, unpack_optional
 from runfox_sqlite._schema import PENDING, SUBMITTED
 from runfox_sqlite._sharing import DatabaseUser
+
+logger = logging.getLogger("runfox")
 
 _FIRST_POLL = 0.001
 _MAX_POLL = 0.004
@@ -49,6 +53,7 @@ class SqliteRunner(DatabaseUser):
         clock: Clock = time.time,
     ) -> None:
         self.lease_seconds = _seconds(lease_seconds)
+        self._unreadable: set[int] = set()
         super().__init__(path, synchronous, busy_timeout, clock, lease_seconds=lease_seconds)
 
     # Drivers: dispatch, gather, wait, forget
@@ -94,9 +99,17 @@ class SqliteRunner(DatabaseUser):
         def work(cursor: sqlite3.Cursor) -> list[StepResult]:
             rows = cursor.execute(sql.RESULTS, (key,)).fetchall()
             cursor.executemany(sql.GATHER, [(touched, number) for number, *_ in rows])
-            return [StepResult(unpack(op), decode(result), run_id) for _, op, run_id, result in rows]
+            return [self._result(workflow_execution_id, *row) for row in rows]
 
         return self._database.write(work)
+
+    def _result(self, workflow_execution_id: str, _: int, op: Packed, run_id: int, result: Packed) -> StepResult:
+        try:
+            return StepResult(unpack(op), decode(result), run_id)
+        except DAMAGE as error:
+            what = f"the result of step {op!r} (run {run_id}) of {workflow_execution_id!r}"
+            advice = f"restore it from a backup, or forget() the pair ({op!r}, {run_id}) and the step runs again"
+            raise damaged(what, self.path, error, advice) from error
 
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
         """True as soon as something can be gathered, False after `timeout` seconds.
@@ -127,7 +140,7 @@ class SqliteRunner(DatabaseUser):
 
     def held(self, before: str) -> list[str]:
         """The executions of which any entry was last touched before `before`, longest untouched first."""
-        return [unpack(key) for (key,) in self._database.query(sql.HELD, (pack(before),))]
+        return self._names(self._database.query(sql.HELD, (pack(before),)))
 
     # Workers: list, take, extend, submit
 
@@ -139,7 +152,10 @@ class SqliteRunner(DatabaseUser):
             pending = cursor.execute(sql.LIST_PENDING).fetchall()
             return pending + cursor.execute(sql.LIST_LAPSED, (now, now)).fetchall()
 
-        return [_job(row) for row in sorted(self._database.read(work))]
+        try:
+            return [_job(row) for row in sorted(self._database.read(work))]
+        except DAMAGE:
+            return [job for _, job in self._sound_jobs()]
 
     def take_pending_jobs(
         self,
@@ -151,8 +167,14 @@ class SqliteRunner(DatabaseUser):
         seconds = self.lease_seconds if lease_seconds is None else _seconds(lease_seconds)
         most = _EVERYTHING if limit is None else max(limit, 0)
         wanted = None if queues is None else {queue if queue is None else pack(queue) for queue in queues}
-        if most == 0 or wanted == set() or not self._is_takeable(wanted):
+        if most == 0 or wanted == set():
             return []
+        try:
+            return self._take_all(most, wanted, seconds) if self._is_takeable(wanted) else []
+        except DAMAGE:
+            return self._take_sound(most, queues, seconds)
+
+    def _take_all(self, most: int, wanted: set[Packed | None] | None, seconds: float) -> list[DispatchJob]:
         leases: list[str] = []
         try:
             return self._database.write(lambda cursor: self._take(cursor, most, wanted, seconds, leases))
@@ -160,6 +182,56 @@ class SqliteRunner(DatabaseUser):
             # Nobody will ever hear of these jobs, whether the commit took effect or not.
             self._database.write(lambda cursor: self._give_back(cursor, leases))
             raise
+
+    # Damage: one job that can't be read keeps nobody from the others
+
+    def _sound_jobs(self) -> Iterator[tuple[int, DispatchJob]]:
+        """Each job that can be taken and read, with its number, one by one. The others are logged, and dropped where
+        that can be done: they are queued again, from the record, when their execution is attended to.
+        """
+        now = self._clock()
+        numbers = self._database.query(sql.OPEN_JOBS) + self._database.query(sql.LAPSED_JOBS, (now, now))
+        for (number,) in sorted(numbers):
+            row: Row = ()
+            try:
+                for row in self._database.query(sql.JOB, (number, now, now)):
+                    yield number, _job(row)
+            except DAMAGE as error:
+                self._drop(number, row, error)
+
+    def _drop(self, number: int, row: Row, error: Exception) -> None:
+        if number in self._unreadable:
+            return
+        self._unreadable.add(number)
+        _, key, op, *_ = row or (None, None, None)
+        advice = "others are served; restore the file from a backup"
+        if row:
+            self._database.write(lambda cursor: cursor.execute(sql.DROP_JOB, (number,)))
+            advice = "it is dropped, and queued again when its execution is attended to"
+        logger.error("job %d (step %r of %r) can't be read (%s): %s", number, op, key, type(error).__name__, advice)
+
+    def _take_sound(self, most: int, queues: Collection[str | None] | None, seconds: float) -> list[DispatchJob]:
+        taken: list[DispatchJob] = []
+        for number, job in self._sound_jobs():
+            if len(taken) == most:
+                break
+            if queues is None or job.queue in queues:
+                taken += self._take_one(number, seconds)
+        return taken
+
+    def _take_one(self, number: int, seconds: float) -> list[DispatchJob]:
+        def work(cursor: sqlite3.Cursor) -> list[DispatchJob]:
+            now, lease = self._clock(), secrets.token_hex(16)
+            rows = cursor.execute(sql.JOB, (number, now, now)).fetchall()
+            for _ in rows:
+                cursor.execute(sql.TAKE, (format_time(now), lease, seconds, now, now + seconds, number))
+            return [_job(row, lease) for row in rows]
+
+        try:
+            return self._database.write(work)
+        except StorageCorrupt as error:
+            self._drop(number, (), error)
+            return []
 
     def _give_back(self, cursor: sqlite3.Cursor, leases: Sequence[str]) -> None:
         touched = format_time(self._clock())

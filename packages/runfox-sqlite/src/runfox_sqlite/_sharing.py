@@ -9,6 +9,7 @@ multiprocessing's spawn are not concerned.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import threading
 import time
@@ -18,7 +19,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from runfox.times import Clock
-from runfox_sqlite._database import MEMORY, Closed, Database, Transactions, file_identity
+from runfox_sqlite._database import MEMORY, Closed, Database, Row, Transactions
+from runfox_sqlite._errors import DAMAGE
+from runfox_sqlite._files import file_identity
+from runfox_sqlite._json import unpack
+
+logger = logging.getLogger("runfox")
 
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 _FORK_PATIENCE = 5.0
@@ -54,6 +60,16 @@ class DatabaseUser:
         """Let go of the database. Calls after this raise `StorageUnavailable`; closing twice does no harm."""
         self._database = Closed(type(self).__name__)
         self._release()
+
+    def _names(self, rows: list[Row]) -> list[str]:
+        """The texts of rows of one each. One that is none is logged and left out."""
+        names = []
+        for (packed,) in rows:
+            try:
+                names.append(unpack(packed))
+            except DAMAGE as error:
+                logger.error("execution %r is left out of a list: %s", packed, type(error).__name__)
+        return names
 
     def __enter__(self) -> Self:
         return self

@@ -7,20 +7,24 @@ a refresh reads what changed since.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
 from dataclasses import replace
 
-from runfox.errors import WorkflowNotFound, WriteConflict
+from runfox.errors import StorageCorrupt, WorkflowNotFound, WriteConflict
 from runfox.records import ExecutionSummary, RecordPatch, WorkflowRecord
 from runfox.status import WorkflowStatus
 from runfox.times import Clock
 from runfox_sqlite import _store_sql as sql
 from runfox_sqlite._database import Row
+from runfox_sqlite._errors import DAMAGE, damaged
 from runfox_sqlite._json import decode, pack, unpack, unpack_optional
 from runfox_sqlite._rows import RecordRows, patch_rows, read_record, read_state, read_steps, record_rows
 from runfox_sqlite._sharing import DatabaseUser
+
+logger = logging.getLogger("runfox")
 
 
 class SqliteStore(DatabaseUser):
@@ -57,7 +61,10 @@ class SqliteStore(DatabaseUser):
             execution, *rest = header[0]
             state = cursor.execute(sql.LOAD_STATE, (execution,)).fetchall()
             steps = cursor.execute(sql.LOAD_STEPS, (execution,)).fetchall()
-            return read_record(tuple(rest), state, steps)
+            try:
+                return read_record(tuple(rest), state, steps)
+            except DAMAGE as error:
+                raise self._damaged(workflow_execution_id, error) from error
 
         return self._database.read(work)
 
@@ -106,8 +113,11 @@ class SqliteStore(DatabaseUser):
         found = self._database.query(sql.REFRESH, (key,))
         if not found:
             raise WorkflowNotFound(record.workflow_execution_id)
-        if _is_current(record, found[0]):
-            return record
+        try:
+            if _is_current(record, found[0]):
+                return record
+        except DAMAGE as error:
+            raise self._damaged(record.workflow_execution_id, error) from error
 
         def work(cursor: sqlite3.Cursor) -> WorkflowRecord | None:
             found = cursor.execute(sql.REFRESH, (key,)).fetchall()
@@ -116,7 +126,10 @@ class SqliteStore(DatabaseUser):
             execution = found[0][0]
             state = cursor.execute(sql.CHANGED_STATE, (execution, record.version)).fetchall()
             steps = cursor.execute(sql.CHANGED_STEPS, (execution, record.version)).fetchall()
-            return _refreshed(record, found[0], state, steps)
+            try:
+                return _refreshed(record, found[0], state, steps)
+            except DAMAGE as error:
+                raise self._damaged(record.workflow_execution_id, error) from error
 
         return self._database.read(work) or self.load(record.workflow_execution_id)
 
@@ -131,7 +144,9 @@ class SqliteStore(DatabaseUser):
         limit: int = 100,
         after: str | None = None,
     ) -> list[ExecutionSummary]:
-        """Summaries, newest first; those created in the same microsecond by descending id."""
+        """Summaries, newest first; those created in the same microsecond by descending id. One that can't be read is
+        logged and left out.
+        """
         wanted: dict[str, object] = {}
         if status is not None:
             wanted["status"] = WorkflowStatus(status).value
@@ -141,17 +156,27 @@ class SqliteStore(DatabaseUser):
             wanted["since"] = pack(since)
         if after is not None:
             wanted["created_at"], wanted["workflow_execution_id"] = self._place(after)
-        rows = self._database.query(sql.listing(tuple(wanted)), (*wanted.values(), max(limit, 0)))
-        return [
-            ExecutionSummary(
+        while True:
+            rows = self._database.query(sql.listing(tuple(wanted)), (*wanted.values(), max(limit, 0)))
+            summaries = [summary for row in rows if (summary := self._summary(row)) is not None]
+            if summaries or not rows:
+                return summaries
+            # None of this page can be read; an empty one would tell that there are no more.
+            wanted["workflow_execution_id"], *_, wanted["created_at"], _ = rows[-1]
+
+    def _summary(self, row: Row) -> ExecutionSummary | None:
+        key, name, status, created_at, updated_at = row
+        try:
+            return ExecutionSummary(
                 workflow_execution_id=unpack(key),
                 name=unpack(name),
                 status=WorkflowStatus(status),
                 created_at=unpack(created_at),
                 updated_at=unpack(updated_at),
             )
-            for key, name, status, created_at, updated_at in rows
-        ]
+        except DAMAGE as error:
+            logger.error("execution %r is left out of a list: %s", key, type(error).__name__)
+            return None
 
     def _place(self, after: str) -> tuple[object, object]:
         """Where in the listing an id or a cursor stands."""
@@ -184,7 +209,10 @@ class SqliteStore(DatabaseUser):
 
     def due(self, now: str, limit: int = 100) -> list[str]:
         """The ids of records whose `wake_at` is `now` or earlier, earliest first."""
-        return [unpack(key) for (key,) in self._database.query(sql.DUE, (pack(now), max(limit, 0)))]
+        return self._names(self._database.query(sql.DUE, (pack(now), max(limit, 0))))
+
+    def _damaged(self, key: object, error: Exception) -> StorageCorrupt:
+        return damaged(f"the record of {key!r}", self.path, error, "restore it from a backup, or delete() it")
 
 
 def _keep_definition(cursor: sqlite3.Cursor, rows: RecordRows) -> int | None:
