@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 from runfox.errors import StorageUnavailable
 from runfox_sqlite._errors import is_busy, is_full, is_undecodable, leaves_sound, locked, storage_error
 from runfox_sqlite._files import Files, Identity, Trouble
-from runfox_sqlite._mending import make_room, mend, moved, written_to_what_is_gone
+from runfox_sqlite._mending import make_room, mend, moved, shorten_log, written_to_what_is_gone
 from runfox_sqlite._opening import claim_alone, prepare
 from runfox_sqlite._waiting import Patience, Signal
 
@@ -164,12 +164,14 @@ class Database:
         thread = threading.get_ident()
         try:
             connection, trouble = self._check_out(thread, deadline)
+            if trouble is Trouble.LOG_REPLACED:
+                self._leave_the_log()
             if trouble is not None:
                 mend(trouble, connection.cursor, self._files, Patience(deadline))
             sound = True
             result = self._transact(connection, begin, work, deadline)
-            if begin == WRITE and self._files.trouble() in _LOST:
-                raise written_to_what_is_gone(self.path)
+            if begin == WRITE:
+                self._acknowledge(connection)
             return result
         except sqlite3.Error as error:
             # The connection may be as broken as the file: the next call gets a new one.
@@ -177,6 +179,13 @@ class Database:
             raise storage_error(error, self.path, self._busy_timeout) from error
         finally:
             self._check_in(thread, connection, sound or self._memory)
+
+    def _acknowledge(self, connection: _Connection) -> None:
+        """Make sure that what was committed is where the next one finds it, and that there is room for the next."""
+        if self._files.trouble() in _LOST:
+            raise written_to_what_is_gone(self.path)
+        if self._files.log_outgrows_the_disk():
+            shorten_log(connection.cursor)
 
     def _transact(self, connection: _Connection, begin: str | None, work: Work[Result], deadline: float) -> Result:
         cursor = connection.cursor
@@ -285,6 +294,8 @@ class Database:
     def _close(self, connection: _Connection) -> None:
         # Under the mutex, with the bookkeeping, because SQLite removes the log with the last one.
         try:
+            # An error that somebody keeps has the cursor in its traceback, and a statement keeps SQLite's part open.
+            connection.cursor.close()
             connection.pooled.close()
         finally:
             self._open_connections.discard(connection)
@@ -314,6 +325,17 @@ class Database:
                 if isinstance(error, (sqlite3.Error, SQLAlchemyError)):
                     raise storage_error(error, self.path, self._busy_timeout) from error
                 raise
+
+    def _leave_the_log(self) -> None:
+        """Keep SQLite from moving a log into FILE, and from removing the one that is there, with the last connection.
+
+        Before Python 3.12 there is no way to tell it.
+        """
+        option = getattr(sqlite3, "SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE", None)
+        if option is not None:  # pragma: no cover
+            with self._mutex:
+                for connection in list(self._open_connections):
+                    connection.driver.setconfig(option, True)  # type: ignore[attr-defined]  # Python 3.12
 
     def _adopt(self, connection: _Connection) -> None:
         if not self._memory:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from runfox.errors import StorageCorrupt, StorageError, StorageUnavailable
+from runfox_sqlite._files import room_on_disk
 
 BUSY = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
 """Primary result codes that say: another connection is at it, try again."""
@@ -32,6 +33,9 @@ _UNAVAILABLE = {
 
 
 _FULL = "can't grow: the disk, or the user's share of it, is full: make room, and call again"
+_NO_ROOM = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""What SQLite says where a quota or a limit for the size of files is reached; and where a disk fails."""
+
 _ROOM = 65536
 """Bytes; the index of the log takes half of it."""
 
@@ -47,7 +51,7 @@ def is_busy(error: BaseException) -> bool:
 
 def is_full(error: BaseException) -> bool:
     """True if the disk, or this user's share of it, may be full: what takes less room may succeed."""
-    return primary_code(error) == sqlite3.SQLITE_FULL or _extended_code(error) == sqlite3.SQLITE_IOERR_WRITE
+    return primary_code(error) == sqlite3.SQLITE_FULL or _extended_code(error) in _NO_ROOM
 
 
 def is_undecodable(error: BaseException) -> bool:
@@ -122,10 +126,5 @@ def _why_not_open(path: str) -> str:
 
 
 def _has_no_room(path: str) -> bool:
-    try:
-        found = os.statvfs(Path(path).parent)
-    except (OSError, AttributeError):  # Windows has none
-        return False
-    if not found.f_blocks:  # a file system that is none, as /proc
-        return False
-    return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and found.f_favail == 0)
+    room = room_on_disk(path)
+    return room is not None and room < _ROOM

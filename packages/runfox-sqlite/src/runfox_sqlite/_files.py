@@ -30,7 +30,7 @@ class Trouble(Enum):
     """The log or its index was removed."""
 
     LOG_REPLACED = auto()
-    """The log or its index was removed, and another program has made a new one."""
+    """The log or its index was removed, and another program has made a new one and may have written to it."""
 
     LOG_CUT = auto()
     """The log is shorter than it was: somebody has cut it, or it was emptied by a checkpoint, which is all right."""
@@ -40,6 +40,10 @@ def file_identity(path: str) -> Identity | None:
     """The identity of the file at `path`; None where there is none."""
     status = _stat(path)
     return None if status is None else _identity(status)
+
+
+_LOOK = 256 * 1024
+"""How many bytes the log grows by between two looks at the room that is left on the disk."""
 
 
 class Files:
@@ -54,6 +58,7 @@ class Files:
         self._log: Identity | None = None
         self._index: Identity | None = None
         self._log_size = self._index_size = 0
+        self._looks_at = _LOOK
 
     def adopt(self) -> None:
         """A connection is open: the files that are there now are those in use, unless others are known to be."""
@@ -66,6 +71,7 @@ class Files:
         """No connection is open any more: the next one may find another log."""
         self._log = self._index = None
         self._log_size = self._index_size = 0
+        self._looks_at = _LOOK
 
     def accept_sizes(self) -> None:
         """The files are shorter than they were, and that is all right."""
@@ -75,6 +81,16 @@ class Files:
         """True if FILE holds something and has no log: nobody has it open, if all is well."""
         status = _stat(self.path)
         return status is not None and status.st_size > 0 and _stat(self.log_path) is None
+
+    def log_outgrows_the_disk(self) -> bool:
+        """True if the log should be moved into FILE now, while there is room for it there: on a disk that is full
+        nothing could be moved any more, and the log would keep the room that it takes.
+        """
+        if self._log_size < self._looks_at:
+            return False
+        self._looks_at = self._log_size + _LOOK
+        room = room_on_disk(self.path)
+        return room is not None and room < 2 * self._log_size
 
     def trouble(self) -> Trouble | None:
         """What has happened to the files since they were adopted."""
@@ -94,10 +110,12 @@ class Files:
 
     def _trouble_of_log(self) -> Trouble | None:
         log, index = _stat(self.log_path), _stat(self._index_path)
-        if (log and _identity(log) != self._log) or (index and _identity(index) != self._index):
-            return Trouble.LOG_REPLACED
-        if log is None or index is None:
-            return Trouble.LOG_GONE
+        same_log = log is not None and _identity(log) == self._log
+        same_index = index is not None and _identity(index) == self._index
+        if log is None or index is None or not (same_log and same_index):
+            # In a log that is empty nobody has written anything, whoever made it.
+            written = log is not None and log.st_size > 0 and not (same_log and index is None)
+            return Trouble.LOG_REPLACED if written else Trouble.LOG_GONE
         if index.st_size < self._index_size:
             # It is mapped into this process's memory: to touch what is missing would end the process (SIGBUS). Full of
             # zeros, SQLite makes it anew from the log.
@@ -107,6 +125,18 @@ class Files:
             return Trouble.LOG_CUT
         self._log_size = log.st_size
         return None
+
+
+def room_on_disk(path: str) -> int | None:
+    """How many bytes there is room for beside `path`; None where the system does not say."""
+    try:
+        found = os.statvfs(os.path.dirname(path))  # noqa: PTH120  # as fast as it can be
+    except (OSError, AttributeError):  # Windows has no statvfs
+        return None
+    if not found.f_blocks:  # a file system that is none, as /proc
+        return None
+    no_more_files = found.f_files > 0 and found.f_favail == 0
+    return 0 if no_more_files else found.f_bavail * found.f_frsize
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -6,6 +6,7 @@ FILE. When all of them are closed, in all processes, the next one begins a new l
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 from runfox.errors import StorageCorrupt, StorageError, StorageUnavailable
@@ -46,6 +47,12 @@ def written_to_what_is_gone(path: str) -> StorageUnavailable:
         f"{path}, its -wal or its -shm was removed or replaced during a call: nobody can say whether what it wrote is "
         "kept; call again"
     )
+
+
+def shorten_log(cursor: sqlite3.Cursor) -> None:
+    """Move what the log holds into FILE, as far as readers let it, so that the next commits begin it anew."""
+    with contextlib.suppress(sqlite3.Error):
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def make_room(cursor: sqlite3.Cursor) -> bool:
