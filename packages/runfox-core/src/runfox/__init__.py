@@ -38,6 +38,7 @@ from runfox.plugins import open_backend, open_runner, open_store
 from runfox.records import UNSET, ExecutionSummary, RecordPatch, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, StateChangeEvent, StepResult
 from runfox.status import StepStatus, WorkflowStatus
+from runfox.worker import Worker
 from runfox.workflow import Workflow
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "UnknownScheme",
     "UnknownStep",
     "WaitTimeout",
+    "Worker",
     "Workflow",
     "WorkflowNotFound",
     "WorkflowRecord",
