@@ -6,6 +6,7 @@ from runfox.backend.base import Backend
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import InProcessWorker
+from runfox.backend.job_handler import current_job
 from runfox.backend.recovery import sweep
 from runfox.errors import (
     DefinitionError,
@@ -17,6 +18,7 @@ from runfox.errors import (
     InvalidExecutionId,
     InvalidJSON,
     MissingExtra,
+    NoCurrentJob,
     NotSupported,
     NoWorker,
     PayloadTooLarge,
@@ -61,6 +63,7 @@ __all__ = [
     "InvalidExecutionId",
     "InvalidJSON",
     "MissingExtra",
+    "NoCurrentJob",
     "NoWorker",
     "NotSupported",
     "PayloadTooLarge",
@@ -87,6 +90,7 @@ __all__ = [
     "WorkflowRecord",
     "WorkflowStatus",
     "WriteConflict",
+    "current_job",
     "open_backend",
     "open_runner",
     "open_store",

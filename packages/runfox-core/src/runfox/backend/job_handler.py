@@ -13,11 +13,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from runfox.backend.coroutines import event_loop
 from runfox.backend.heartbeat import heartbeats
-from runfox.errors import InvalidJSON, PayloadTooLarge
+from runfox.errors import InvalidJSON, NoCurrentJob, PayloadTooLarge
 from runfox.jsonvalue import JSONValue, copy_json
 from runfox.machine import error_output
 from runfox.protocols import Runner
@@ -39,6 +40,18 @@ LEASE_SECONDS = 60.0
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+
+_current: ContextVar[DispatchJob] = ContextVar("runfox_current_job")
+
+
+def current_job() -> DispatchJob:
+    """The job that the calling executor was given. Its `key` is the same at every delivery of a run: hand it on to
+    whatever must not be done twice. Raises `NoCurrentJob` outside an executor.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise NoCurrentJob from None
 
 
 class JobHandler:
@@ -129,6 +142,7 @@ class JobHandler:
         if job.delivery > self._max_deliveries:
             message = f"given up after {self._max_deliveries} deliveries: its workers ended without a result"
             return {"ok": False, "error": message, "error_type": "TooManyDeliveries"}
+        token = _current.set(job)
         try:
             output = self._executor(job.call, job.inputs)
             if isinstance(output, Coroutine):
@@ -139,6 +153,8 @@ class JobHandler:
             if not isinstance(error, InvalidJSON):
                 logger.exception("the executor raised in step %r of %s", job.op, job.workflow_execution_id)
             return error_output(error)
+        finally:
+            _current.reset(token)
 
     def _submit(self, job: DispatchJob, output: JSONValue) -> JSONValue:
         ends_at = time.monotonic() + self._patience

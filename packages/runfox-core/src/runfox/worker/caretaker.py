@@ -42,6 +42,26 @@ class _Visit:
     failures: int = 0
 
 
+@dataclass(slots=True)
+class _Round:
+    """A sweep that comes again and again: at `at`, by the monotonic clock, then after about `interval` seconds, or
+    `next_batch` seconds if there is more to do. `failures` are those in a row.
+    """
+
+    attend: Callable[[int], list[str]]
+    interval: float
+    next_batch: float
+    at: float
+    failures: int = 0
+
+    def pause(self, *, more: bool) -> float:
+        """Seconds to the next one. Never the same for two workers that began together."""
+        if more:
+            return self.next_batch
+        longer = _FIRST_PAUSE_AFTER_ERROR * 2 ** min(self.failures, _MOST_FAILURES) if self.failures else 0.0
+        return max(uniform(0.5, 1.5) * self.interval, min(longer, _LONGEST_PAUSE_AFTER_ERROR))
+
+
 class Caretaker:
     """Attends to the executions of a backend that want it. `sweep_interval` is in seconds, on average.
 
@@ -61,7 +81,6 @@ class Caretaker:
         self._visits: dict[str, _Visit] = {}
         self._stopped = True
         self._thread: threading.Thread | None = None
-        self._failures = 0
 
     def start(self) -> None:
         """Begin the thread."""
@@ -131,18 +150,22 @@ class Caretaker:
     # The thread
 
     def _run(self) -> None:
-        now = time.monotonic()
-        held_interval = max(self._backend.recover_after, self._interval)
-        sweep_at, held_at = now + uniform(0, self._interval), now + uniform(0, held_interval)
-        while self._waits(min(sweep_at, held_at)):
+        rounds = self._rounds()
+        while self._waits(min(one.at for one in rounds)):
             self._visit()
-            now = time.monotonic()
-            if now >= sweep_at:
-                more = self._sweeps(self._sweeper.attend_due)
-                sweep_at = now if more else now + self._pause(self._interval)
-            if now >= held_at:
-                more = self._sweeps(self._sweeper.attend_held)
-                held_at = now if more else now + self._pause(held_interval)
+            for one in rounds:
+                if one.at <= time.monotonic():
+                    more = self._sweep(one)
+                    one.at = time.monotonic() + one.pause(more=more)
+
+    def _rounds(self) -> list[_Round]:
+        now, sweeper, often = time.monotonic(), self._sweeper, self._interval
+        seldom = max(self._backend.recover_after, often)
+        return [
+            _Round(sweeper.attend_due, often, _SHORTEST, now + uniform(0, often)),
+            # An entry may be of a kind that attending does not touch: in no hurry, even if there are many.
+            _Round(sweeper.attend_held, seldom, often, now + uniform(0, seldom)),
+        ]
 
     def _waits(self, until: float) -> bool:
         """Wait for the next visit, or until `until`. False when the thread is to end."""
@@ -172,23 +195,18 @@ class Caretaker:
                 self.settled(key, turn)
                 self._brought_on()
 
-    def _sweeps(self, attend: Callable[[int], list[str]]) -> bool:
-        """True where more may be left."""
+    def _sweep(self, one: _Round) -> bool:
+        """Attend to a batch. True where there may be more."""
         if self._backend.unattended:
             return False
         try:
-            attended = attend(_BATCH)
+            attended = one.attend(_BATCH)
         except Exception:
-            if not self._failures:
+            if not one.failures:
                 logger.warning("a worker can't ask who is to be attended to, and goes on asking", exc_info=True)
-            self._failures += 1
+            one.failures += 1
             return False
-        self._failures = 0
+        one.failures = 0
         if attended:
             self._brought_on()
         return len(attended) == _BATCH
-
-    def _pause(self, interval: float) -> float:
-        """Never the same for two who began together."""
-        longer = min(_FIRST_PAUSE_AFTER_ERROR * 2**self._failures, _LONGEST_PAUSE_AFTER_ERROR) if self._failures else 0
-        return max(uniform(0.5, 1.5) * interval, longer)
