@@ -205,6 +205,17 @@ def test_a_runner_that_refuses_even_the_error_gives_the_job_back() -> None:
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 
 
+def test_a_job_whose_lease_can_not_be_watched_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise RuntimeError("can't start new thread")
+
+    runner = InProcessRunner()
+    monkeypatch.setattr(job_handler.heartbeats.of(runner), "watch", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        handle(runner, lambda op, inputs: {})
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
 # The end of the process
 
 

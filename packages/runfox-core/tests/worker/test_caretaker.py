@@ -85,6 +85,10 @@ def in_seconds(backend: Backend, seconds: float) -> Turn:
     return Turn(Pending(), add_seconds(backend.engine.now(), seconds), running=True)
 
 
+def test_one_that_never_began_can_be_stopped() -> None:
+    a_caretaker(a_backend()).stop()
+
+
 # Visits
 
 

@@ -102,15 +102,20 @@ class Worker:
         SIGTERM is heard in the main thread only. A KeyboardInterrupt is raised when what runs has finished; a second
         one at once, and what runs is given back. An executor's interrupt is raised, too.
         """
-        with _on_sigterm(self._end_wait):
-            try:
-                self.start()
-                self._wait()
-            except KeyboardInterrupt:
-                logger.warning("interrupted: what runs is finished first, interrupt again to leave it")
-                raise
-            finally:
-                self._finish()
+        try:
+            with _on_sigterm(self._end_wait):
+                try:
+                    self.start()
+                    self._wait()
+                except KeyboardInterrupt:
+                    logger.warning("interrupted: what runs is finished first, interrupt again to leave it")
+                    self.stop()
+                    raise
+                self.stop()
+        except BaseException:
+            # A second interrupt, wherever it came; else there is nothing left to release.
+            self.release()
+            raise
 
     def start(self) -> Self:
         """Work in the background, until `stop` or the end of the process."""
@@ -152,13 +157,6 @@ class Worker:
         self._stop_taking()
         self._handler.hurry()
         self._handler.release()
-
-    def _finish(self) -> None:
-        try:
-            self.stop()
-        except BaseException:
-            self.release()
-            raise
 
     def _stop_taking(self) -> None:
         with self._lock:
