@@ -389,6 +389,8 @@ class Runner(runfox.InProcessRunner):
 def execute(op, inputs):
     print("begun", op, flush=True)
     sys.stdin.readline()
+    while worker._started:
+        time.sleep(0.001)
     print("finished", op, flush=True)
 
 runner = Runner()
@@ -412,7 +414,11 @@ def process() -> Any:
         stderr=subprocess.PIPE,
         text=True,
     ) as started:
+        # Should it hang, its end lets the test fail.
+        guard = threading.Timer(PATIENCE, started.kill)
+        guard.start()
         yield started
+        guard.cancel()
         started.kill()
 
 

@@ -108,6 +108,7 @@ class Worker:
                     self.start()
                     self._wait()
                 except KeyboardInterrupt:
+                    self._stop_taking()
                     logger.warning("interrupted: what runs is finished first, interrupt again to leave it")
                     self.stop()
                     raise
