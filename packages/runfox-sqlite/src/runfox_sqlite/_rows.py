@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
-from runfox.errors import RecordTooLarge
+from runfox.errors import RecordTooLarge, StorageCorrupt
 from runfox.jsonvalue import JSONObject, JSONValue, copy_object
 from runfox.records import UNSET, RecordPatch, StepRecord, WorkflowRecord, defined_ops
 from runfox.status import StepStatus, WorkflowStatus
@@ -151,8 +150,8 @@ def read_record(header: Row, state: list[Row], steps: list[Row]) -> WorkflowReco
     record = WorkflowRecord(
         workflow_id=unpack(workflow_id),
         execution_id=unpack(execution_id),
-        spec=_object(spec),
-        inputs=_object(inputs),
+        spec=read_object(spec),
+        inputs=read_object(inputs),
         state=read_state(state),
         status=WorkflowStatus(status),
         outcome=decode(outcome),
@@ -190,11 +189,15 @@ def read_steps(rows: list[Row]) -> dict[str, StepRecord]:
             end_time=unpack_optional(end_time),
             ready_at=unpack_optional(ready_at),
             host=unpack_optional(host),
-            output=None if output is None else _object(output),
-            inputs=None if inputs is None else _object(inputs),
+            output=None if output is None else read_object(output),
+            inputs=None if inputs is None else read_object(inputs),
         )
     return steps
 
 
-def _object(packed: Packed) -> JSONObject:
-    return cast(JSONObject, decode(packed))
+def read_object(packed: Packed) -> JSONObject:
+    """The object of a JSON text that was one. Raises `StorageCorrupt`."""
+    value = decode(packed)
+    if not isinstance(value, dict):
+        raise StorageCorrupt("a value in the database is not the JSON object that was written")
+    return value

@@ -12,16 +12,16 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import cast
 
 from runfox.errors import PayloadTooLarge, StorageCorrupt
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONValue
 from runfox.results import DispatchJob, StepResult
 from runfox.times import Clock, format_time
 from runfox_sqlite import _runner_sql as sql
 from runfox_sqlite._database import Row
 from runfox_sqlite._errors import DAMAGE, damaged
 from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_optional, unpack, unpack_optional
+from runfox_sqlite._rows import read_object
 from runfox_sqlite._schema import PENDING, SUBMITTED
 from runfox_sqlite._sharing import DatabaseUser
 
@@ -347,7 +347,7 @@ def _job(row: Row, lease: str | None = None) -> DispatchJob:
     return DispatchJob(
         workflow_execution_id=unpack(key),
         op=unpack(op),
-        inputs=cast(JSONObject, decode(inputs)),
+        inputs=read_object(inputs),
         run_id=run_id,
         call=unpack(call),
         queue=unpack_optional(queue),

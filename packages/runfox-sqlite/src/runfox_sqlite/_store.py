@@ -162,7 +162,7 @@ class SqliteStore(DatabaseUser):
             if summaries or not rows:
                 return summaries
             # None of this page can be read; an empty one would tell that there are no more.
-            wanted["workflow_execution_id"], *_, wanted["created_at"], _ = rows[-1]
+            wanted["created_at"], wanted["workflow_execution_id"] = rows[-1][3], rows[-1][0]
 
     def _summary(self, row: Row) -> ExecutionSummary | None:
         key, name, status, created_at, updated_at = row
