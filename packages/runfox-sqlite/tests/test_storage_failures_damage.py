@@ -200,6 +200,27 @@ def test_a_job_on_a_page_that_is_damaged_keeps_nobody_from_the_others(
                 runner.submit_work_result("w#e", job.op, {})
 
 
+def test_a_sweep_goes_round_a_page_that_is_damaged(file: str, caplog: pytest.LogCaptureFixture) -> None:
+    with SqliteStore(file) as store, SqliteRunner(file) as runner:
+        for name in "abcdefgh":
+            store.write(record(name, outcome=name * 3000))
+            runner.dispatch(f"w#{name}", [DispatchJob(f"w#{name}", "op", {"text": name.upper() * 3000})])
+        runner.submit_work_result("w#g", "op", {})
+    for what in ("c" * 2500, "D" * 2500):
+        (page,) = pages_of(file, what)
+        overwrite_page(file, page)
+    with SqliteStore(file) as store, SqliteRunner(file) as runner:
+        due, held = store.due("9"), runner.held("9")
+        assert {f"w#{name}" for name in "aefgh"} <= set(due) <= {f"w#{name}" for name in "abdefgh"}
+        assert due == sorted(due)
+        assert {f"w#{name}" for name in "abfgh"} <= set(held)
+        assert held[-1] == "w#g"  # touched last
+        assert held[:-1] == sorted(held[:-1])
+        assert store.due("9", limit=1) == ["w#a"]
+        assert runner.held("2000") == []
+        assert "the others are" in caplog.text
+
+
 def test_a_root_page_that_is_damaged_is_a_typed_error_in_each_call(file: str) -> None:
     with SqliteStore(file) as store:
         store.write(record("a"))

@@ -140,7 +140,12 @@ class SqliteRunner(DatabaseUser):
 
     def held(self, before: str) -> list[str]:
         """The executions of which any entry was last touched before `before`, longest untouched first."""
-        return self._names(self._database.query(sql.HELD, (pack(before),)))
+        try:
+            return self._names(self._database.query(sql.HELD, (pack(before),)))
+        except StorageCorrupt:
+            numbers = [row for statement in sql.ALL_JOBS for row in self._database.query(statement)]
+            rows = sorted((row for row in self._apart(numbers, sql.TOUCHED) if str(row[0]) < before), key=str)
+            return self._names([(key,) for key in dict.fromkeys(key for _, key in rows)])
 
     # Workers: list, take, extend, submit
 

@@ -14,10 +14,11 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
+from runfox.errors import StorageCorrupt
 from runfox.times import Clock
 from runfox_sqlite._database import MEMORY, Closed, Database, Row, Transactions
 from runfox_sqlite._errors import DAMAGE
@@ -70,6 +71,16 @@ class DatabaseUser:
             except DAMAGE as error:
                 logger.error("execution %r is left out of a list: %s", packed, type(error).__name__)
         return names
+
+    def _apart(self, numbers: Iterable[Row], statement: str) -> list[Row]:
+        """The rows that `statement` finds for each number, one by one: those on a damaged page are logged and left."""
+        found: list[Row] = []
+        for row in numbers:
+            try:
+                found += self._database.query(statement, row)
+            except StorageCorrupt:
+                logger.error("row %d can't be read, the others are: restore the file from a backup", *row)
+        return found
 
     def __enter__(self) -> Self:
         return self

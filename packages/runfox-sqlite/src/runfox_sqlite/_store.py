@@ -209,7 +209,12 @@ class SqliteStore(DatabaseUser):
 
     def due(self, now: str, limit: int = 100) -> list[str]:
         """The ids of records whose `wake_at` is `now` or earlier, earliest first."""
-        return self._names(self._database.query(sql.DUE, (pack(now), max(limit, 0))))
+        page = (pack(now), max(limit, 0))
+        try:
+            rows = self._database.query(sql.DUE, page)
+        except StorageCorrupt:
+            rows = self._apart(self._database.query(sql.DUE_NUMBERS, page), sql.KEY)
+        return self._names(rows)
 
     def _damaged(self, key: object, error: Exception) -> StorageCorrupt:
         return damaged(f"the record of {key!r}", self.path, error, "restore it from a backup, or delete() it")

@@ -142,6 +142,19 @@ DUE = sql(
     "most",
 )
 
+DUE_NUMBERS = sql(
+    select(_e.id)
+    .where(_e.wake_at <= bindparam("now"))
+    .order_by(_e.wake_at, _e.id)
+    .limit(bindparam("most"))
+    .offset(FIRST),
+    "now",
+    "most",
+)
+"""From an index alone, so that no damage of the table matters."""
+
+KEY = sql(select(_e.workflow_execution_id).where(_e.id == bindparam("number")), "number")
+
 
 @cache
 def listing(conditions: tuple[str, ...]) -> str:
