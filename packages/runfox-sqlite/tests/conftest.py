@@ -84,7 +84,7 @@ class SmallFileSystem:
 
 
 class FileSizeLimit:
-    """A limit of the process for the size of its files: 4 MiB, and when the disk is full nothing at all."""
+    """A limit of the process for the size of its files: 2 MiB, and when the disk is full nothing at all."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,7 +93,7 @@ class FileSizeLimit:
         self._limit(process, 0)
 
     def free(self, process: int = 0) -> None:
-        self._limit(process, 4 * 1024 * 1024)
+        self._limit(process, 2 * 1024 * 1024)
 
     def _limit(self, process: int, size: int) -> None:
         _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)

@@ -262,6 +262,73 @@ def test_an_older_copy_in_the_place_of_the_file_is_not_taken_for_it(file: str) -
                 call()
 
 
+def test_a_log_that_is_removed_in_the_middle_of_a_write_is_told_and_nothing_is_lost(file: str) -> None:
+    with SqliteStore(file) as store:
+        store.write(record(0))
+
+        def change(cursor: Any) -> None:
+            cursor.execute("UPDATE executions SET version = 7")
+            remove(file, "-wal", "-shm")
+
+        with pytest.raises(StorageUnavailable, match="during a call: nobody can say"):
+            store._database.write(change)
+        with pytest.raises(StorageUnavailable, match="What was committed is saved"):
+            store.load("w#e0")
+        assert store.load("w#e0").version == 7
+
+
+def test_no_connection_is_opened_beside_one_that_has_a_log_that_is_gone(file: str) -> None:
+    with SqliteStore(file) as store:
+        store.write(record(0))
+
+        def look(_: Any) -> None:
+            remove(file, "-wal")
+            with pytest.raises(StorageUnavailable, match="during a call"):
+                store.load("w#e0")
+            assert not Path(f"{file}-wal").exists()
+
+        store._database.read(look)
+
+
+def test_all_idle_connections_are_closed_when_one_finds_the_log_gone(file: str) -> None:
+    with SqliteStore(file) as store:
+        store.write(record(0))
+        read = store._database.read
+        read(lambda _: read(lambda _: read(lambda _: store.load("w#e0"))))  # four, at once
+        remove(file, "-wal")
+        with pytest.raises(StorageUnavailable, match="What was committed is saved"):
+            store.load("w#e0")
+        for _ in range(5):
+            assert read(lambda _: store.load("w#e0")).state == record(0).state
+
+
+HOLD = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1])
+held.execute("SELECT * FROM executions").fetchall()
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_log_that_is_gone_holds_is_saved_though_others_have_the_file_open(file: str) -> None:
+    """SQLite saves it by itself for the last one who closes the file, if that one is not killed."""
+    with SqliteStore(file) as store:
+        store.write(record(0))
+        other = subprocess.Popen(
+            [sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        store.write(record(1))
+        remove(file, "-wal", "-shm")
+        with pytest.raises(StorageUnavailable, match="What was committed is saved"):
+            store.load("w#e0")
+        other.kill()
+        other.communicate()
+        assert [store.load(f"w#e{number}").state for number in range(2)] == [record(0).state, record(1).state]
+
+
 def test_a_log_that_another_program_made_and_wrote_to_is_told(file: str) -> None:
     with SqliteStore(file) as store:
         store.write(record(0))
