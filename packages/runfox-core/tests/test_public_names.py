@@ -12,6 +12,7 @@ NAMES = """
 UNSET Backend Complete DefinitionError Dispatch DispatchJob DuplicateScheme ExecutionActive ExecutionEnded
 ExecutionExists
 ExecutionSummary ExpressionError Halt InMemoryStore InProcessRunner InProcessWorker InvalidExecutionId InvalidJSON
+Limits
 MissingExtra NoWorker NotSupported PayloadTooLarge Pending Problem RecordPatch RecordTooLarge RunfoxError SchemaTooNew
 StateChangeEvent StepRecord StepResult StepStatus StorageCorrupt StorageError StorageUnavailable UnknownRoute
 UnknownScheme UnknownStep WaitTimeout Workflow WorkflowNotFound WorkflowRecord WorkflowStatus WriteConflict open_backend

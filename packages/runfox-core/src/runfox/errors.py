@@ -56,13 +56,18 @@ class Problem:
 
 
 class DefinitionError(RunfoxError, ValueError):
-    """A definition can't be used. `problems` holds all that is wrong with it, in the order of the text."""
+    """A definition can't be used. `problems` holds all that is wrong with it, in the order of the text; where that is
+    very much, what was found first, and `more` is the number of the others.
+    """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], more: int = 0) -> None:
         self.problems = tuple(problems)
-        count = "a problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        self.more = more
+        number = len(self.problems) + more
+        count = "a problem" if number == 1 else f"{number} problems"
         lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(f"the workflow definition has {count}:{lines}")
+        rest = f"\n  and {more} more" if more else ""
+        super().__init__(f"the workflow definition has {count}:{lines}{rest}")
 
 
 class ExpressionError(RunfoxError, ValueError):
