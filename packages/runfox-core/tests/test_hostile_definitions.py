@@ -1,4 +1,4 @@
-"""Definitions made to do harm, and whatever else is handed in as one: a definition or a `DefinitionError`, nothing else.
+"""Definitions made to do harm, and whatever else is handed in as one: a definition or a `DefinitionError`.
 
 What is accepted also has to compile, to be created, and to be carried some way with any outputs at all.
 """
@@ -67,28 +67,13 @@ def test_a_megabyte_where_a_name_belongs_is_told_in_a_few_lines(make, text):
 
 @pytest.mark.parametrize("text", ["x" * LONG, "\ud800" * LONG])
 def test_a_megabyte_where_any_text_may_stand_is_taken(text):
-    definition = step(call=text, label=text, queue=text, input={text: {"literal": text}})
+    definition = step(call=text, label=text, input={text: {"literal": 1}})
     assert parse_dict(definition).spec == definition
 
 
-ODD_OPS = [
-    "a\n",
-    "\na",
-    "a#",
-    "a.b",
-    "a b",
-    "",
-    "#",
-    "а",
-    "ａ",
-    "a\u200b",
-    "a\u0301",
-    "\ud800",
-    "a\0",
-    "-a",
-    "1",
-    "a" * 256,
-]
+LOOK_ALIKES = ["\u0430", "\uff41", "a\u200b", "a\u0301"]
+ODD_OPS = [*LOOK_ALIKES, "a\n", "\na", "a#", "a.b", "a b", "", "#", "\ud800", "a\0", "-a", "1", "a" * 256]
+ORDINARY_OPS = ["__class__", "__proto__", "__init__", "constructor", "_", "a" * 255, "None", "op", "items"]
 
 
 @pytest.mark.parametrize("op", ODD_OPS)
@@ -100,9 +85,7 @@ def test_an_op_of_other_characters_is_refused_wherever_it_stands(op):
     assert refusal(step(branch=branches)).problems[0].path == "steps[0].branch[0].action.set"
 
 
-@pytest.mark.parametrize(
-    "op", ["__class__", "__proto__", "__init__", "constructor", "_", "a" * 255, "None", "op", "items"]
-)
+@pytest.mark.parametrize("op", ORDINARY_OPS)
 def test_an_op_may_be_a_name_that_means_something_elsewhere(op):
     backend = Backend(executor=lambda op, inputs: {"__class__": op, "": [inputs]})
     definition = {
@@ -117,16 +100,16 @@ def test_an_op_may_be_a_name_that_means_something_elsewhere(op):
 
 
 BIG = {"steps": [{"op": "a", "label": "x" * 2_000}]}
-TEXTS = {
+WAYS = {
     "dict": (Workflow.from_dict, BIG),
     "json": (Workflow.from_json, json.dumps(BIG)),
     "yaml": (Workflow.from_yaml, json.dumps(BIG)),
 }
 
 
-@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("kind", WAYS)
 def test_the_size_of_a_definition_is_limited_by_its_backend(kind):
-    create, text = TEXTS[kind]
+    create, text = WAYS[kind]
     create(text, Backend())
     with pytest.raises(DefinitionError, match=r"more than 2,000 characters: .*Limits\(definition_size=") as caught:
         create(text, Backend(limits=Limits(definition_size=2_000)))
@@ -152,7 +135,8 @@ def test_data_without_end_is_refused():
 
     for endless in (Endless(), EndlessKeys()):
         error = refusal({"steps": [{"op": b"", "input": endless}]})
-        assert "more than 4,194,304 characters" in error.problems[0].message
+        assert [problem.path for problem in error.problems] == [""]
+        assert "more than 4,194,304 characters" in str(error)
 
 
 def test_data_whose_classes_lie_is_refused_with_its_place():
@@ -181,64 +165,15 @@ def test_a_list_holds_what_python_s_own_class_says():
 # Whatever comes
 
 HALVES = st.text(st.characters(categories=["Cs", "Ll", "Cc"]), max_size=4)
-NAMES = st.sampled_from(
-    [
-        "name",
-        "steps",
-        "op",
-        "a",
-        "b",
-        "c",
-        "input",
-        "depends_on",
-        "branch",
-        "condition",
-        "action",
-        "set",
-        "value",
-        "halt",
-        "complete",
-        "result",
-        "retry",
-        "when",
-        "max_attempts",
-        "delay",
-        "backoff",
-        "max_delay",
-        "jitter",
-        "timeout",
-        "outputs",
-        "defaults",
-        "queue",
-        "call",
-        "label",
-        "on_error",
-        "description",
-        "x-own",
-        "__class__",
-        "#",
-        ".",
-        "steps.a.output",
-        "steps.a.output.x",
-        "steps.a.status",
-        "input.x",
-        "state.x",
-        "steps",
-        "ready",
-        "continue",
-        "$.a",
-        "$..*",
-        "a[*].b",
-        "$.a[?(@.b>1)]",
-        "accumulator",
-        "current",
-        "<<",
-        "yes",
-        "010",
-    ]
-)
+WORDS = """
+name steps op a b c input depends_on branch condition action set value halt complete result retry when max_attempts
+delay backoff max_delay jitter timeout outputs defaults queue call label on_error description x-own __class__ # .
+steps.a.output steps.a.output.x steps.a.status input.x state.x steps ready continue $.a $..* a[*].b $.a[?(@.b>1)]
+accumulator current << yes 010
+"""
+NAMES = st.sampled_from(WORDS.split())
 SCALARS = (
-    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from([10**4_000, 1e308, -0.0, 0.5]) | NAMES | HALVES
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from([10**3_999, 1e308, -0.0, 0.5]) | NAMES | HALVES
 )
 EXPRESSIONS = st.recursive(
     SCALARS,
@@ -289,6 +224,9 @@ def mutated(draw: st.DrawFn) -> Any:
     return value
 
 
+MARKS = st.sampled_from([*"\ufeff\0{}[],:'\"&*#|>%@`!-?\n\t\\", "\n---\n", "\\ud800", "{{"])
+
+
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
     """A text of the corpus that was cut, spliced, and sprinkled."""
@@ -300,27 +238,25 @@ def damaged(draw: st.DrawFn) -> str:
     text = draw(st.one_of(ways))
     for _ in range(draw(st.integers(0, 3))):
         start, end = sorted(draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
-        junk = draw(
-            HALVES | NAMES | st.sampled_from(list("\ufeff\0{}[],:'\"&*#|>%@`!-?\n\t\\") + ["\n---\n", "\\ud800", "{{"])
-        )
-        text = draw(st.sampled_from([text[:start] + junk + text[end:], text[:start] + junk + text[start:], text[:end]]))
+        junk = draw(HALVES | NAMES | MARKS)
+        ends = [text[end:], text[start:], ""]
+        text = text[:start] + junk + draw(st.sampled_from(ends))
     return text
 
 
-TEXT = (
-    damaged()
-    | st.text()
-    | st.lists(NAMES | HALVES | st.sampled_from([": ", "- ", "\n", "\n  ", "{", "}", ","])).map("".join)
-)
+SOUP = st.lists(NAMES | HALVES | MARKS | st.sampled_from([": ", "- ", "\n", "\n  "])).map("".join)
+TEXTS = damaged() | SOUP | st.text()
 
 
 def outcome(read: Any, *arguments: Any) -> Any:
+    """The definition, or what is wrong."""
     try:
         return read(*arguments)
-    except DefinitionError as error:
-        assert error.problems
-        assert len(str(error)) < 100_000
-        return error.problems
+    except DefinitionError as caught:
+        error = caught
+    assert error.problems
+    assert len(str(error)) < 100_000
+    return error.problems
 
 
 def from_yaml(text: str, loader: Any) -> Definition:
@@ -343,7 +279,7 @@ def test_any_data_gives_a_definition_that_runs_or_a_definition_error(value, data
         carry(first, data)
 
 
-@given(TEXT, st.data())
+@given(TEXTS, st.data())
 @example("\ufeff" + json.dumps(step()), None)
 @example("\0", None)
 @example("\ufeff", None)
@@ -387,4 +323,7 @@ def carry(definition: Definition, data: st.DataObject) -> None:
         for job in answer.jobs if isinstance(answer, Dispatch) else ():
             fresh.on_step_result(job.op, data.draw(OUTPUTS), job.run_id)
     except ExpressionError as error:
-        assert len(str(error)) < 1_000
+        message = str(error)
+    else:
+        return
+    assert len(message) < 1_000

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from runfox.definition.source import MAX_DEPTH, Document, Found, Path, Problems
-from runfox.errors import DefinitionError
+from runfox.errors import DefinitionError, Problem
 from runfox.jsonvalue import MAX_INTEGER_DIGITS, JSONObject, JSONValue, shown
 
 _INTEGER_LIMIT = 10**MAX_INTEGER_DIGITS
@@ -70,8 +70,7 @@ class _Copier:
         if self._left is not None:
             self._left -= size
             if self._left < 0:
-                self.found.add(Found((), too_large(self._max_size)))
-                raise Document(None, self.found).error()
+                raise DefinitionError([Problem("", too_large(self._max_size))])
 
     def _integer(self, value: int, path: Path) -> JSONValue:
         self._take(value.bit_length() // 3 + 2)
