@@ -317,7 +317,7 @@ def expressions_that_blow_up_in_a_condition(url: str) -> None:
 
 @case
 def expressions_that_blow_up_elsewhere(url: str) -> None:
-    value, says = BLOW_UPS[4]
+    value, says = BLOW_UPS[1]
     with backend(url) as opened:
         assert says in halted(opened, {"steps": [{"op": "a"}], "outputs": {"x": value}})
         assert says in halted(opened, {"steps": [{"op": "a", "retry": {"when": value}}]})
