@@ -102,6 +102,13 @@ CASES: list[tuple[type[RunfoxError], tuple[object, ...], type[BaseException], st
         {"what": "MyStore", "ability": "SupportsListing"},
     ),
     (
+        errors.NoCurrentJob,
+        (),
+        LookupError,
+        "no job is being executed here: call current_job() inside an executor that a worker runs",
+        {},
+    ),
+    (
         errors.NoWorker,
         (ID,),
         RuntimeError,

@@ -10,13 +10,11 @@ import runfox.backend
 
 NAMES = """
 UNSET Backend Complete DefinitionError Dispatch DispatchJob DuplicateScheme ExecutionActive ExecutionEnded
-ExecutionExists
-ExecutionSummary ExpressionError Halt InMemoryStore InProcessRunner InProcessWorker InvalidExecutionId InvalidJSON
-Limits
-MissingExtra NoWorker NotSupported PayloadTooLarge Pending Problem RecordPatch RecordTooLarge RunfoxError SchemaTooNew
-StateChangeEvent StepRecord StepResult StepStatus StorageCorrupt StorageError StorageUnavailable UnknownRoute
-UnknownScheme UnknownStep WaitTimeout Workflow WorkflowNotFound WorkflowRecord WorkflowStatus WriteConflict open_backend
-open_runner open_store sweep
+ExecutionExists ExecutionSummary ExpressionError Halt InMemoryStore InProcessRunner InProcessWorker
+InvalidExecutionId InvalidJSON Limits MissingExtra NoCurrentJob NoWorker NotSupported PayloadTooLarge Pending Problem
+RecordPatch RecordTooLarge RunfoxError SchemaTooNew StateChangeEvent StepRecord StepResult StepStatus StorageCorrupt
+StorageError StorageUnavailable UnknownRoute UnknownScheme UnknownStep WaitTimeout Worker Workflow WorkflowNotFound
+WorkflowRecord WorkflowStatus WriteConflict current_job open_backend open_runner open_store sweep
 """
 
 BACKEND_NAMES = "Backend InMemoryStore InProcessRunner InProcessWorker Runner Store sweep"

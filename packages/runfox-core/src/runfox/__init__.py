@@ -6,6 +6,7 @@ from runfox.backend.base import Backend
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import InProcessWorker
+from runfox.backend.job_handler import current_job
 from runfox.backend.recovery import sweep
 from runfox.errors import (
     DefinitionError,
@@ -17,6 +18,7 @@ from runfox.errors import (
     InvalidExecutionId,
     InvalidJSON,
     MissingExtra,
+    NoCurrentJob,
     NotSupported,
     NoWorker,
     PayloadTooLarge,
@@ -39,6 +41,7 @@ from runfox.plugins import open_backend, open_runner, open_store
 from runfox.records import UNSET, ExecutionSummary, RecordPatch, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, StateChangeEvent, StepResult
 from runfox.status import StepStatus, WorkflowStatus
+from runfox.worker import Worker
 from runfox.workflow import Workflow
 
 __all__ = [
@@ -62,6 +65,7 @@ __all__ = [
     "InvalidJSON",
     "Limits",
     "MissingExtra",
+    "NoCurrentJob",
     "NoWorker",
     "NotSupported",
     "PayloadTooLarge",
@@ -82,11 +86,13 @@ __all__ = [
     "UnknownScheme",
     "UnknownStep",
     "WaitTimeout",
+    "Worker",
     "Workflow",
     "WorkflowNotFound",
     "WorkflowRecord",
     "WorkflowStatus",
     "WriteConflict",
+    "current_job",
     "open_backend",
     "open_runner",
     "open_store",

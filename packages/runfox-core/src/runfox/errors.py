@@ -176,6 +176,13 @@ class NoWorker(RunfoxError, RuntimeError):
         )
 
 
+class NoCurrentJob(RunfoxError, LookupError):
+    """current_job() was called where no job is being executed."""
+
+    def __init__(self) -> None:
+        super().__init__("no job is being executed here: call current_job() inside an executor that a worker runs")
+
+
 class WaitTimeout(RunfoxError, TimeoutError):
     """The time that a caller allowed is up; the execution goes on and can be resumed."""
 

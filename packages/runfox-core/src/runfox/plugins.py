@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from runfox.backend.base import POLL_INTERVAL, RECOVER_AFTER, Backend, close
 from runfox.backend.commits import OnStateChange
-from runfox.backend.inprocess_worker import Executor
+from runfox.backend.job_handler import Executor
 from runfox.errors import DuplicateScheme, MissingExtra, UnknownScheme
 from runfox.limits import DEFAULT_LIMITS, Limits
 from runfox.protocols import Runner, Store

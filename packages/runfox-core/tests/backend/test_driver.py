@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runfox import Workflow
-from runfox.backend import Backend, InMemoryStore, InProcessRunner, InProcessWorker, inprocess_worker
+from runfox.backend import Backend, InMemoryStore, InProcessRunner, InProcessWorker
 from runfox.backend import commits as commits_module
 from runfox.backend import driver as driver_module
 from runfox.errors import NoWorker, PayloadTooLarge, StorageUnavailable, WaitTimeout, WriteConflict
@@ -841,17 +841,3 @@ def test_what_still_runs_when_a_backend_is_closed_is_given_back() -> None:
         assert [job.op for job in runner.list_pending_jobs()] == ["slow"]
     finally:
         free.set()
-
-
-def test_what_still_runs_when_the_process_ends_is_given_back() -> None:
-    released: list[object] = []
-
-    class Worker(InProcessWorker):
-        def release(self) -> None:
-            released.append(self)
-
-    runner = InProcessRunner()
-    worker = Worker(runner, named, concurrency=2)
-    Workflow.from_dict(CHAIN, Backend(runner=runner)).run(worker=worker)
-    inprocess_worker._leave()
-    assert worker in released

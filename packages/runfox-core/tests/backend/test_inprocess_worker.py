@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from runfox.backend import inprocess_worker
+from runfox.backend import job_handler
+from runfox.backend.crew import Crew
 from runfox.backend.inprocess_runner import InProcessRunner
-from runfox.backend.inprocess_worker import MAX_DELIVERIES, InProcessWorker
+from runfox.backend.inprocess_worker import InProcessWorker
+from runfox.backend.job_handler import MAX_DELIVERIES
 from runfox.errors import PayloadTooLarge, StorageUnavailable
 from runfox.results import DispatchJob, StepResult
 
@@ -345,7 +347,7 @@ def test_what_the_runner_says_of_its_leases_is_asked_for_and_renewed_by(monkeypa
         watched.append(seconds)
         return 0
 
-    monkeypatch.setattr(inprocess_worker.heartbeats.of(runner), "watch", watch)
+    monkeypatch.setattr(job_handler.heartbeats.of(runner), "watch", watch)
     assert InProcessWorker(runner, idle).work() == 1
     assert watched == [7]
 
@@ -384,9 +386,7 @@ def threads() -> Any:
     yield start
     for worker in started:
         worker.stop()
-        for thread in list(worker._threads):
-            thread.join(PATIENCE)
-        assert worker._threads == []
+        assert worker._crew.join(PATIENCE)
 
 
 def await_results(runner: InProcessRunner, count: int) -> dict[str, Any]:
@@ -409,10 +409,11 @@ def test_as_many_jobs_run_at_a_time_as_it_has_threads(threads: Any) -> None:
     assert worker.concurrency == 3
 
 
-def test_idle_threads_look_at_once_when_they_are_told_to(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runfox.backend.inprocess_worker._POLL_SECONDS", 1_000)
+def test_idle_threads_look_at_once_when_they_are_told_to(threads: Any) -> None:
     runner = InProcessRunner()
-    worker = threads(InProcessWorker(runner, idle, 2))
+    worker = InProcessWorker(runner, idle, 2)
+    worker._crew._poll_interval = 1_000
+    threads(worker)
     done = threading.Event()
 
     def kick() -> None:
@@ -439,23 +440,24 @@ def test_its_threads_live_as_long_as_one_of_its_users(threads: Any) -> None:
     runner = InProcessRunner()
     worker = threads(InProcessWorker(runner, idle, 2))
     worker.start()
-    assert len(worker._threads) == 2
+    assert len(worker._crew._threads) == 2
     worker.stop()
     runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
     await_results(runner, 1)
 
 
-def test_a_thread_that_is_about_to_end_does_not_count_as_one_that_works() -> None:
+def test_a_thread_that_is_about_to_end_does_not_count_as_one_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     ended, linger = threading.Semaphore(0), threading.Event()
+    loop = Crew._loop
 
-    class Lingering(InProcessWorker):
-        def _loop(self) -> None:
-            super()._loop()
-            ended.release()
-            linger.wait(PATIENCE)
+    def lingering(crew: Crew) -> None:
+        loop(crew)
+        ended.release()
+        linger.wait(PATIENCE)
 
+    monkeypatch.setattr(Crew, "_loop", lingering)
     runner = InProcessRunner()
-    worker = Lingering(runner, idle, 2)
+    worker = InProcessWorker(runner, idle, 2)
     worker.start()
     worker.stop()
     for _ in range(2):
@@ -486,27 +488,6 @@ def test_an_interrupt_in_a_thread_leaves_the_thread_to_give_the_job_up(
     assert begun.count("a") == MAX_DELIVERIES
 
 
-def test_a_storage_that_fails_for_a_while_stops_no_thread(threads: Any, caplog: pytest.LogCaptureFixture) -> None:
-    runner = FailingRunner()
-    runner.fails = {"take"}
-    failed = threading.Event()
-
-    class Worker(InProcessWorker):
-        def _take(self) -> DispatchJob | None:
-            try:
-                return super()._take()
-            except StorageUnavailable:
-                failed.set()
-                raise
-
-    threads(Worker(runner, idle, 2))
-    assert failed.wait(PATIENCE)
-    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
-    runner.fails = set()
-    assert await_results(runner, 1) == {"a": None}
-    assert "a worker could not take or submit a job" in caplog.messages
-
-
 def test_a_failure_after_the_last_user_has_gone_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -520,10 +501,9 @@ def test_a_failure_after_the_last_user_has_gone_disturbs_nobody(caplog: pytest.L
     worker.start()
     assert begun.wait(PATIENCE)
     worker.stop()
-    (thread,) = worker._threads
     runner.fails = {"submit"}
     go_on.set()
-    thread.join()
+    assert worker._crew.join(PATIENCE)
     assert caplog.messages == []
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runfox.backend import Backend, InMemoryStore, InProcessRunner
-from runfox.backend.inprocess_worker import Executor
+from runfox.backend.job_handler import Executor
 from runfox.definition import Definition, parse_dict, parse_json, parse_yaml
 from runfox.errors import InvalidJSON, PayloadTooLarge, RunfoxError, StorageError, UnknownStep, WriteConflict
 from runfox.identity import execution_ids

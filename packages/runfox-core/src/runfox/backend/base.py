@@ -10,14 +10,15 @@ import random
 import time
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Self
+from typing import Protocol, Self
 
 from runfox import machine
 from runfox.backend.commits import Commits, OnStateChange
 from runfox.backend.engine import Engine, as_results, checked, host
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
-from runfox.backend.inprocess_worker import Executor, InProcessWorker
+from runfox.backend.inprocess_worker import InProcessWorker
+from runfox.backend.job_handler import Executor
 from runfox.definition import Definition
 from runfox.errors import ExecutionActive, ExecutionExists, NotSupported, WorkflowNotFound
 from runfox.identity import checked_execution_id, execution_ids
@@ -38,6 +39,14 @@ POLL_INTERVAL = 0.02
 
 RECOVER_AFTER = 60.0
 """Seconds."""
+
+
+class Employed(Protocol):
+    """A worker that may be at a job when the backend is closed."""
+
+    def release(self) -> None:
+        """Give back the jobs that are running."""
+        ...
 
 
 class Backend:
@@ -71,7 +80,7 @@ class Backend:
         self._commits = Commits(self.store, on_state_change, limits)
         self.engine = Engine(self._commits, self.runner, clock, recover_after)
         self._worker: InProcessWorker | None = None
-        self._employed: weakref.WeakSet[InProcessWorker] = weakref.WeakSet()
+        self._employed: weakref.WeakSet[Employed] = weakref.WeakSet()
         self._warned = False
 
     def __enter__(self) -> Self:
@@ -94,7 +103,7 @@ class Backend:
             self._worker = InProcessWorker(self.runner, self.executor)
         return self._worker
 
-    def employ(self, worker: InProcessWorker) -> None:
+    def employ(self, worker: Employed) -> None:
         """Remember a worker whose threads may still be at a job when this backend is closed."""
         self._employed.add(worker)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from runfox.backend.base import Backend
+from runfox.backend.crew import is_served
 from runfox.backend.engine import Turn
 from runfox.backend.inprocess_worker import InProcessWorker
 from runfox.errors import NoWorker, RunfoxError, StorageError, WaitTimeout, WriteConflict
@@ -191,7 +192,8 @@ class Driver:
         return True
 
     def _somebody_works(self) -> bool:
-        return self._shared or (self._worker is not None and self._worker.runner is self._backend.runner)
+        runner = self._backend.runner
+        return self._shared or (self._worker is not None and self._worker.runner is runner) or is_served(runner)
 
 
 def _unknown(error: Exception) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
+import time
+from collections.abc import Callable, Collection
 
 from runfox.backend.base import Backend
 from runfox.errors import WorkflowNotFound
@@ -23,35 +26,83 @@ def sweep(backend: Backend, limit: int = 100) -> int:
     if backend.unattended:
         logger.warning("sweep() does nothing: the store is shared, but the runner lives in this process only")
         return 0
-    now = backend.engine.now()
-    held = backend.runner.held(add_seconds(now, -backend.recover_after))[:limit]
-    attended = {key: _attended(backend, key, held=True) for key in held}
-    if isinstance(backend.store, SupportsWake):
-        _attend_due(backend, backend.store, now, limit, attended)
-    return sum(attended.values())
+    sweeper = Sweeper(backend)
+    held = sweeper.attend_held(limit)
+    return len(held) + len(sweeper.attend_due(limit, held))
 
 
-def _attend_due(backend: Backend, store: SupportsWake, now: str, limit: int, attended: dict[str, bool]) -> None:
-    """Attend to the first `limit` that are due, not counting those that fail: they stay due, and first."""
-    left = limit
-    while left > 0:
-        new = [key for key in store.due(now, limit + len(attended)) if key not in attended][:left]
-        if not new:
-            return
-        for key in new:
-            attended[key] = _attended(backend, key, held=False)
-            left -= attended[key]
+class Sweeper:
+    """Attends to what the store and the runner of a backend say wants it, again and again.
 
+    An execution that fails is logged and left alone for `recover_after`; it stops no other. With `in_any_order` those
+    who sweep at the same moment begin at different ends.
+    """
 
-def _attended(backend: Backend, workflow_execution_id: str, *, held: bool) -> bool:
-    try:
-        backend.engine.attend(workflow_execution_id, only_if_due=not held)
-        if held:
-            backend.engine.tidy(workflow_execution_id)
-    except WorkflowNotFound:
-        # Another store may share the runner, so its entries are not ours to forget.
-        return False
-    except Exception:
-        logger.exception("execution %s could not be attended to", workflow_execution_id)
-        return False
-    return True
+    def __init__(self, backend: Backend, *, in_any_order: bool = False) -> None:
+        self._backend = backend
+        self._in_any_order = in_any_order
+        # By id, when to try again, by the monotonic clock.
+        self._failed: dict[str, float] = {}
+
+    def attend_held(self, limit: int) -> list[str]:
+        """Attend to up to `limit` executions of which the runner has held an entry for longer than `recover_after`, and
+        tidy up after them. Gives those that were attended to.
+        """
+        backend = self._backend
+        before = add_seconds(backend.engine.now(), -backend.recover_after)
+        left_alone = self._left_alone()
+        held = [key for key in backend.runner.held(before) if key not in left_alone]
+        return self._attend(held, self._tidy, limit)
+
+    def attend_due(self, limit: int, done: Collection[str] = ()) -> list[str]:
+        """Attend to the first `limit` executions that are due, not counting those in `done` nor those that fail: they
+        stay due, and first. Gives those that were attended to; none where the store can't say who is due.
+        """
+        store = self._backend.store
+        if not isinstance(store, SupportsWake):
+            return []
+        attended: list[str] = []
+        seen = {*done, *self._left_alone()}
+        now = self._backend.engine.now()
+        while left := limit - len(attended):
+            new = [key for key in store.due(now, limit + len(seen)) if key not in seen][:left]
+            if not new:
+                break
+            seen.update(new)
+            attended += self._attend(new, self._repair, left)
+        return attended
+
+    def _left_alone(self) -> Collection[str]:
+        """Those that failed a short while ago."""
+        now = time.monotonic()
+        self._failed = {key: until for key, until in self._failed.items() if until > now}
+        return self._failed
+
+    def _attend(self, keys: list[str], attend: Callable[[str], None], limit: int) -> list[str]:
+        if self._in_any_order:
+            random.shuffle(keys)
+        attended: list[str] = []
+        for key in keys:
+            if len(attended) == limit:
+                break
+            if self._succeeds(key, attend):
+                attended.append(key)
+        return attended
+
+    def _succeeds(self, workflow_execution_id: str, attend: Callable[[str], None]) -> bool:
+        try:
+            attend(workflow_execution_id)
+        except Exception as error:
+            self._failed[workflow_execution_id] = time.monotonic() + self._backend.recover_after
+            # Another store may share the runner: its executions are unknown here, and its entries not ours to forget.
+            if not isinstance(error, WorkflowNotFound):
+                logger.exception("execution %s could not be attended to", workflow_execution_id)
+            return False
+        return True
+
+    def _repair(self, workflow_execution_id: str) -> None:
+        self._backend.engine.attend(workflow_execution_id, only_if_due=True)
+
+    def _tidy(self, workflow_execution_id: str) -> None:
+        self._backend.engine.attend(workflow_execution_id)
+        self._backend.engine.tidy(workflow_execution_id)

@@ -1,0 +1,225 @@
+"""Threads that take jobs and work on them.
+
+At any time at most one of a crew's threads asks the queue, for as many jobs as there are idle threads, and hands on
+what it gets beyond its own: so a crew costs the queue one question at a time however many threads it has, and holds
+no job that nobody works on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+from runfox.backend.job_handler import JobHandler
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+
+logger = logging.getLogger("runfox")
+
+POLL_INTERVAL = 0.05
+"""Seconds."""
+
+_FIRST_PAUSE = 0.001
+_FIRST_PAUSE_AFTER_ERROR = 0.1
+_LONGEST_PAUSE_AFTER_ERROR = 5.0
+
+
+class Crew:
+    """`size` threads that take jobs with `handler` and call `work` for each.
+
+    An idle crew looks for jobs after a millisecond, then less and less often, at least every `poll_interval` seconds
+    and at once when it is told to by `kick`. What `work` raises is logged; an interrupt (KeyboardInterrupt,
+    SystemExit), which no signal can have caused in a thread, goes to `interrupted`.
+    """
+
+    def __init__(
+        self,
+        handler: JobHandler,
+        size: int,
+        work: Callable[[DispatchJob], object],
+        interrupted: Callable[[BaseException], None],
+        poll_interval: float = POLL_INTERVAL,
+    ) -> None:
+        if size < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {size!r}")
+        if not poll_interval > 0:
+            raise ValueError(f"poll_interval must be more than 0 seconds, not {poll_interval!r}")
+        self.handler = handler
+        self.size = size
+        self._work = work
+        self._interrupted = interrupted
+        self._poll_interval = poll_interval
+        self._begin_anew()
+        _crews.add(self)
+
+    def _begin_anew(self) -> None:
+        # An interrupt can't come between this lock of C and its `with`; the methods of a condition it can cut in two.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._kicked = threading.Condition(self._lock)
+        self._left = threading.Condition(self._lock)
+        self._users = 0
+        self._threads: list[threading.Thread] = []
+        self._ready: deque[DispatchJob] = deque()
+        self._asking = False
+        self._ask_again = False
+        self._idle = 0
+        self._at_work = 0
+        self._leaving = 0
+        self._pause = _FIRST_PAUSE
+        self._failing = False
+
+    # For those who have the crew
+
+    @property
+    def serving(self) -> bool:
+        """True between `start` and `stop`."""
+        return self._users > 0
+
+    def start(self) -> None:
+        """Begin the threads, for as long as there is a `stop` to come; further calls are counted."""
+        with self._lock:
+            self._pause = _FIRST_PAUSE
+            while len(self._threads) < self.size:
+                thread = threading.Thread(target=self._loop, name="runfox-worker", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+            # At last: should a thread not start, those that did leave.
+            self._users += 1
+
+    def kick(self) -> None:
+        """Jobs may have come: ask at once."""
+        with self._lock:
+            self._ask_again = True
+            self._kicked.notify()
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Let the threads end after the job that they are at. Does not wait for these jobs; but when it returns no job
+        is taken any more, and what nobody has begun was given back. (Without `wait` that is so a little later.)
+        """
+        with self._lock:
+            self._users -= 1
+            self._changed.notify_all()
+            self._kicked.notify_all()
+            if wait:
+                self._left.wait_for(self._at_rest)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until no thread is left, after `stop`. False if that takes longer than `timeout` seconds."""
+        with self._lock:
+            return self._left.wait_for(self._gone, timeout)
+
+    def is_current(self) -> bool:
+        """True in one of the crew's own threads."""
+        return threading.current_thread() in self._threads
+
+    def _at_rest(self) -> bool:
+        return self._users > 0 or (len(self._threads) <= self._at_work and not self._leaving)
+
+    def _gone(self) -> bool:
+        return self._users > 0 or not (self._threads or self._leaving)
+
+    # The threads
+
+    def _loop(self) -> None:
+        while True:
+            job = self._next()
+            if job is None:
+                return
+            try:
+                self._work(job)
+            except Exception:
+                if self._users > 0:
+                    logger.exception("a worker could not submit a result; its job was given back")
+                else:
+                    # Nobody waits for it any more, and its storage may be closed; its lease lapses.
+                    logger.info("a job that outlived its worker was left")
+            except BaseException as error:  # noqa: BLE001  # the thread has to live: others may need it
+                self._interrupted(error)
+            finally:
+                with self._lock:
+                    self._at_work -= 1
+                    self._left.notify_all()
+
+    def _next(self) -> DispatchJob | None:
+        """The next job to work on; None when the thread is to end."""
+        while True:
+            with self._lock:
+                while self._users > 0 and self._asking and not self._ready:
+                    self._idle += 1
+                    self._changed.wait()
+                    self._idle -= 1
+                if self._users <= 0:
+                    # It is alive for a moment longer, but no longer one that `start` may count on.
+                    self._threads.remove(threading.current_thread())
+                    self._leaving += 1
+                    break
+                if self._ready:
+                    self._at_work += 1
+                    return self._ready.popleft()
+                self._asking = True
+                self._ask_again = False
+                wanted = self._idle + 1
+            self._ask(wanted)
+        self._leave()
+        return None
+
+    def _ask(self, wanted: int) -> None:
+        """Ask the queue once, as the only thread that does; where it has nothing, wait a while."""
+        jobs: list[DispatchJob] = []
+        failed = False
+        try:
+            jobs = self.handler.take(wanted)
+        except Exception:
+            failed = True
+            if not self._failing:
+                logger.exception("a worker can't take jobs, and goes on asking")
+        with self._lock:
+            if jobs:
+                self._ready.extend(jobs)
+                self._pause = _FIRST_PAUSE
+            elif self._users > 0 and not self._ask_again:
+                self._kicked.wait(self._next_pause(failed=failed))
+            if self._failing and not failed:
+                logger.warning("a worker can take jobs again")
+            self._failing = failed
+            self._asking = False
+            # One goes on to ask while this thread takes the first of the jobs.
+            self._changed.notify(len(jobs))
+
+    def _next_pause(self, *, failed: bool) -> float:
+        pause = max(self._pause, _FIRST_PAUSE_AFTER_ERROR) if failed else min(self._pause, self._poll_interval)
+        self._pause = min(pause * 2, _LONGEST_PAUSE_AFTER_ERROR if failed else self._poll_interval)
+        return pause
+
+    def _leave(self) -> None:
+        with self._lock:
+            left = list(self._ready)
+            self._ready.clear()
+        for job in left:
+            self.handler.give_back(job)
+        with self._lock:
+            self._leaving -= 1
+            self._left.notify_all()
+
+
+_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+
+
+def is_served(runner: Runner) -> bool:
+    """True while a crew of this process takes jobs of `runner`."""
+    return any(crew.serving and crew.handler.runner is runner for crew in list(_crews))
+
+
+def _leave_to_parent() -> None:  # pragma: no cover  # a test proves it, in a child that coverage does not follow
+    """In the child of a fork: the threads are the parent's."""
+    for crew in list(_crews):
+        crew._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
+    os.register_at_fork(after_in_child=_leave_to_parent)

@@ -1,0 +1,202 @@
+"""What becomes of one job: it is taken, executed while its lease is renewed, and its result is submitted.
+
+Every worker does this with its jobs, in whatever thread. Whatever the executor does, a job ends with a result, or goes
+back to the queue; a result that can't be submitted at once is kept for a while.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+from runfox.backend.coroutines import event_loop
+from runfox.backend.heartbeat import heartbeats
+from runfox.errors import InvalidJSON, NoCurrentJob, PayloadTooLarge
+from runfox.jsonvalue import JSONValue, copy_json
+from runfox.machine import error_output
+from runfox.protocols import Runner
+from runfox.results import DispatchJob
+
+logger = logging.getLogger("runfox")
+
+Output: TypeAlias = Mapping[str, Any] | None
+
+Executor: TypeAlias = Callable[[str, dict[str, Any]], Output | Coroutine[Any, Any, Output]]
+"""``(op, inputs) -> output``: a plain function or a coroutine function; None counts as ``{}``. What it gives is checked
+to be JSON."""
+
+MAX_DELIVERIES = 5
+"""How often a job is begun before it gets an error result instead (an executor that kills its process)."""
+
+LEASE_SECONDS = 60.0
+"""For how long a worker has a job without renewing its lease."""
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+_current: ContextVar[DispatchJob] = ContextVar("runfox_current_job")
+
+
+def current_job() -> DispatchJob:
+    """The job that the calling executor was given. Its `key` is the same at every delivery of a run: hand it on to
+    whatever must not be done twice. Raises `NoCurrentJob` outside an executor.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise NoCurrentJob from None
+
+
+class JobHandler:
+    """Takes jobs of one runner and runs them with one executor. Safe between threads.
+
+    `lease_seconds` is asked for with every take; where it is None, a minute, or less if the runner's own leases are
+    shorter (its attribute of that name). With `keeps_results`, a result that can't be submitted is kept for the length
+    of a lease and submitted again; after that, and else at once, its job is given back.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        executor: Executor,
+        *,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+        max_deliveries: int = MAX_DELIVERIES,
+        keeps_results: bool = False,
+    ) -> None:
+        if isinstance(queues, str):
+            raise TypeError(f"queues is the text {queues!r}: give a list of names, [{queues!r}]")
+        usual = min(LEASE_SECONDS, getattr(runner, "lease_seconds", LEASE_SECONDS))
+        self.lease_seconds = usual if lease_seconds is None else lease_seconds
+        if not self.lease_seconds > 0:
+            raise ValueError(f"a lease of {self.lease_seconds!r} s: a worker needs more than 0 to renew it in time")
+        self.runner = runner
+        self._executor = executor
+        self._queues = None if queues is None else list(queues)
+        self._max_deliveries = max_deliveries
+        self._patience = self.lease_seconds if keeps_results else 0.0
+        self._hurried = threading.Event()
+        # By job and not by run: where a lease lapsed, two threads may have the same run.
+        self._running: dict[int, DispatchJob] = {}
+        _handlers.add(self)
+
+    @property
+    def running(self) -> int:
+        """How many jobs are being run."""
+        return len(self._running)
+
+    def take(self, limit: int) -> list[DispatchJob]:
+        """Up to `limit` pending jobs, oldest first."""
+        return self.runner.take_pending_jobs(limit, self._queues, self.lease_seconds)
+
+    def handle(self, job: DispatchJob) -> JSONValue:
+        """Execute a job that was taken, submit its result, and give the output as it was submitted.
+
+        An interrupt (KeyboardInterrupt, SystemExit) and what the runner raises give the job back, and are raised.
+        """
+        beat = heartbeats.of(self.runner)
+        handle: int | None = None
+        try:
+            self._running[id(job)] = job
+            handle = beat.watch(self.runner, job, self.lease_seconds)
+            return self._submit(job, self._execute(job))
+        except BaseException:
+            # A job whose result has arrived is not given back by this: its lease is over.
+            self.give_back(job)
+            raise
+        finally:
+            if handle is not None:
+                beat.release(handle)
+            self._running.pop(id(job), None)
+
+    def give_back(self, job: DispatchJob) -> None:
+        """Make a job that was taken pending again, for whoever takes it next."""
+        try:
+            self.runner.extend_lease(job, 0)
+        except Exception:
+            # It comes back when its lease lapses. What made us give it back is the better error to raise.
+            logger.warning("the job of step %r could not be given back", job.op, exc_info=True)
+
+    def release(self) -> None:
+        """Give back all jobs that are running: this process is about to leave them."""
+        for job in list(self._running.values()):
+            self.give_back(job)
+
+    def hurry(self) -> None:
+        """Keep no result any longer that can't be submitted, until `take_time`."""
+        self._hurried.set()
+
+    def take_time(self) -> None:
+        """The opposite of `hurry`, and how it is at first."""
+        self._hurried.clear()
+
+    def _execute(self, job: DispatchJob) -> JSONValue:
+        if job.delivery > self._max_deliveries:
+            message = f"given up after {self._max_deliveries} deliveries: its workers ended without a result"
+            return {"ok": False, "error": message, "error_type": "TooManyDeliveries"}
+        token = _current.set(job)
+        try:
+            output = self._executor(job.call, job.inputs)
+            if isinstance(output, Coroutine):
+                output = event_loop.run(output)
+            # A copy, so that what is submitted and what is settled are the same, whatever the executor goes on to do.
+            return copy_json(output, f"the output of step {job.op!r}")
+        except Exception as error:
+            if not isinstance(error, InvalidJSON):
+                logger.exception("the executor raised in step %r of %s", job.op, job.workflow_execution_id)
+            return error_output(error)
+        finally:
+            _current.reset(token)
+
+    def _submit(self, job: DispatchJob, output: JSONValue) -> JSONValue:
+        ends_at = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return self._submit_once(job, output)
+            except Exception:
+                if self._hurried.is_set() or time.monotonic() >= ends_at:
+                    raise
+                if pause == _FIRST_PAUSE:
+                    logger.warning(
+                        "a result of step %r could not be submitted, and is kept until it can", job.op, exc_info=True
+                    )
+            self._hurried.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _submit_once(self, job: DispatchJob, output: JSONValue) -> JSONValue:
+        submit = self.runner.submit_work_result
+        try:
+            submit(job.workflow_execution_id, job.op, output, job.run_id)
+        except (InvalidJSON, PayloadTooLarge) as error:
+            output = error_output(error)
+            submit(job.workflow_execution_id, job.op, output, job.run_id)
+        return output
+
+
+_handlers: weakref.WeakSet[JobHandler] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave() -> None:
+    """The process ends, and with it its threads, in the middle of what they run."""
+    for handler in list(_handlers):
+        handler.release()
+
+
+def _forget_jobs() -> None:  # pragma: no cover  # a test proves it, in a child that coverage does not follow
+    """In the child of a fork: what the parent runs is the parent's."""
+    for handler in list(_handlers):
+        handler._running.clear()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget_jobs)

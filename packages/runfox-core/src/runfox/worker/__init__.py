@@ -1,0 +1,5 @@
+"""`Worker`: a process's part in carrying workflows."""
+
+from runfox.worker.worker import Worker
+
+__all__ = ["Worker"]

@@ -1,0 +1,323 @@
+"""Threads that take jobs: who asks the queue, who is woken, what is given back. No test waits for time to pass."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from runfox.backend import InProcessRunner
+from runfox.backend.crew import Crew, is_served
+from runfox.backend.job_handler import JobHandler
+from runfox.errors import StorageUnavailable
+from runfox.results import DispatchJob
+
+KEY = "w#e"
+PATIENCE = 60.0
+NEVER = 1_000.0
+
+
+class Asked(InProcessRunner):
+    """Notes what it is asked for; fails while `broken`; can be made to wait in a take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.broken = False
+        self.before_answer: Callable[[], object] = lambda: None
+        self.given_back: list[str] = []
+
+    def take_pending_jobs(self, limit: Any = None, queues: Any = None, lease_seconds: Any = None) -> list[DispatchJob]:
+        self.questions.put(limit)
+        if self.broken:
+            raise StorageUnavailable("gone")
+        jobs = super().take_pending_jobs(limit, queues, lease_seconds)
+        self.before_answer()
+        return jobs
+
+    def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
+        if seconds == 0:
+            self.given_back.append(job.op)
+        return super().extend_lease(job, seconds)
+
+
+@pytest.fixture
+def runner() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def crews() -> Iterator[list[Crew]]:
+    """Crews that are at rest, and gone, by the end of the test."""
+    started: list[Crew] = []
+    yield started
+    for crew in started:
+        while crew.serving:
+            crew.stop()
+        assert crew.join(PATIENCE)
+
+
+@pytest.fixture
+def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crew asks when it begins, and when it is told to."""
+    monkeypatch.setattr("runfox.backend.crew._FIRST_PAUSE", NEVER)
+
+
+def a_crew(
+    runner: InProcessRunner, size: int, work: Callable[[DispatchJob], object] = lambda job: None, **options: Any
+) -> Crew:
+    options.setdefault("interrupted", lambda interrupt: None)
+    return Crew(JobHandler(runner, lambda op, inputs: None), size, work, **options)
+
+
+def dispatch(runner: InProcessRunner, *ops: str) -> None:
+    runner.dispatch(KEY, [DispatchJob(KEY, op, {}) for op in ops])
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_crew_of_nobody_is_refused(runner: Asked, size: int) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        a_crew(runner, size)
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_crew_that_never_pauses_is_refused(runner: Asked, seconds: float) -> None:
+    with pytest.raises(ValueError, match="poll_interval must be more than 0"):
+        a_crew(runner, 1, poll_interval=seconds)
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_one_thread_asks_for_as_many_jobs_as_there_are_idle_threads(runner: Asked, crews: list[Crew]) -> None:
+    barrier = threading.Barrier(4)
+    crew = a_crew(runner, 3, lambda job: barrier.wait(PATIENCE), poll_interval=NEVER)
+    idle = threading.Event()
+    take = runner.take_pending_jobs
+
+    def first_take(*arguments: Any) -> list[DispatchJob]:
+        # The other two are waiting by then: they find that somebody asks.
+        with crew._lock:
+            waiting = crew._idle
+        if waiting == 2:
+            idle.set()
+        return take(*arguments)
+
+    runner.take_pending_jobs = first_take  # type: ignore[method-assign]  # a stand-in
+    crews.append(crew)
+    crew.start()
+    while not idle.is_set():
+        crew.kick()
+    dispatch(runner, "a", "b", "c")
+    crew.kick()
+    barrier.wait(PATIENCE)
+    questions = [runner.questions.get() for _ in range(runner.questions.qsize())]
+    assert max(questions) == 3
+    assert runner.list_pending_jobs() == []
+
+
+def test_while_all_are_at_work_nobody_asks(runner: Asked, crews: list[Crew]) -> None:
+    begun, free = threading.Semaphore(0), threading.Event()
+
+    def work(job: DispatchJob) -> None:
+        begun.release()
+        assert free.wait(PATIENCE)
+
+    dispatch(runner, *"abcd")
+    crew = a_crew(runner, 2, work)
+    crews.append(crew)
+    crew.start()
+    for _ in range(2):
+        assert begun.acquire(timeout=PATIENCE)
+    asked = runner.questions.qsize()
+    crew.kick()
+    assert (runner.questions.qsize(), len(runner.list_pending_jobs())) == (asked, 2)
+    free.set()
+    for _ in range(2):
+        assert begun.acquire(timeout=PATIENCE)
+
+
+def test_a_free_thread_asks_on_while_the_others_are_at_work(runner: Asked, crews: list[Crew]) -> None:
+    begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+    free = threading.Event()
+
+    def work(job: DispatchJob) -> None:
+        begun.put(job.op)
+        if job.op == "slow":
+            assert free.wait(PATIENCE)
+
+    crew = a_crew(runner, 2, work)
+    crews.append(crew)
+    crew.start()
+    dispatch(runner, "slow")
+    assert begun.get(timeout=PATIENCE) == "slow"
+    for op in "abc":
+        dispatch(runner, op)
+        assert begun.get(timeout=PATIENCE) == op
+    free.set()
+
+
+def test_an_idle_crew_asks_less_and_less_often_until_there_is_a_job(runner: Asked) -> None:
+    crew = a_crew(runner, 1, poll_interval=0.05)
+    pauses = [crew._next_pause(failed=False) for _ in range(8)]
+    assert pauses == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]
+    assert [crew._next_pause(failed=True) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert crew._next_pause(failed=False) == 0.05
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_a_kick_during_a_question_is_not_lost(runner: Asked, crews: list[Crew]) -> None:
+    worked = threading.Event()
+    crew = a_crew(runner, 1, lambda job: worked.set(), poll_interval=NEVER)
+
+    def late() -> None:
+        # What comes after the look into the queue, and before the answer.
+        runner.before_answer = lambda: None
+        dispatch(runner, "a")
+        crew.kick()
+
+    runner.before_answer = late
+    crews.append(crew)
+    crew.start()
+    assert worked.wait(PATIENCE)
+
+
+def test_what_was_taken_and_not_begun_is_given_back_by_stop(runner: Asked, crews: list[Crew]) -> None:
+    worked: list[str] = []
+    crew = a_crew(runner, 1, lambda job: worked.append(job.op))
+    asked, stop = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        asked.set()
+        assert stop.wait(PATIENCE)
+
+    dispatch(runner, "a")
+    runner.before_answer = wait
+    crew.start()
+    assert asked.wait(PATIENCE)
+    stopper = threading.Thread(target=crew.stop)
+    stopper.start()
+    while crew.serving:
+        pass
+    assert stopper.is_alive()  # it may still be taken
+    stop.set()
+    stopper.join(PATIENCE)
+    assert crew.join(PATIENCE)
+    assert (worked, runner.given_back) == ([], ["a"])
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+def test_stop_does_not_wait_for_what_runs_and_join_does(runner: Asked, crews: list[Crew]) -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def work(job: DispatchJob) -> None:
+        begun.set()
+        assert free.wait(PATIENCE)
+
+    dispatch(runner, "a", "b")
+    crew = a_crew(runner, 1, work)
+    crew.start()
+    assert begun.wait(PATIENCE)
+    crew.stop()
+    assert not crew.join(0.0)
+    free.set()
+    assert crew.join(PATIENCE)
+    assert [job.op for job in runner.list_pending_jobs()] == ["b"]
+
+
+def test_a_queue_that_fails_is_told_of_once_and_asked_again(
+    runner: Asked, crews: list[Crew], caplog: pytest.LogCaptureFixture
+) -> None:
+    worked = threading.Event()
+    runner.broken = True
+    crew = a_crew(runner, 2, lambda job: worked.set())
+    crews.append(crew)
+    crew.start()
+    for _ in range(3):
+        assert runner.questions.get(timeout=PATIENCE)
+        crew.kick()
+    dispatch(runner, "a")
+    runner.broken = False
+    crew.kick()
+    assert worked.wait(PATIENCE)
+    assert caplog.messages == ["a worker can't take jobs, and goes on asking", "a worker can take jobs again"]
+
+
+def test_what_fails_in_the_work_stops_no_thread(
+    runner: Asked, crews: list[Crew], caplog: pytest.LogCaptureFixture
+) -> None:
+    done, interrupts = threading.Event(), []
+
+    def work(job: DispatchJob) -> None:
+        if job.op == "a":
+            raise StorageUnavailable("gone")
+        if job.op == "b":
+            raise KeyboardInterrupt
+        done.set()
+
+    dispatch(runner, "a", "b", "c")
+    crew = a_crew(runner, 1, work, interrupted=interrupts.append)
+    crews.append(crew)
+    crew.start()
+    assert done.wait(PATIENCE)
+    assert caplog.messages == ["a worker could not submit a result; its job was given back"]
+    assert [type(interrupt) for interrupt in interrupts] == [KeyboardInterrupt]
+
+
+def test_should_a_thread_not_start_those_that_did_leave(runner: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    crew = a_crew(runner, 3)
+    with pytest.raises(RuntimeError, match="can't start"):
+        crew.start()
+    for thread in started:
+        thread.join(PATIENCE)
+    assert crew._threads == []
+
+
+def test_a_runner_is_served_while_a_crew_of_this_process_takes_its_jobs(runner: Asked) -> None:
+    crew = a_crew(runner, 1)
+    assert not is_served(runner)
+    crew.start()
+    assert is_served(runner)
+    assert not is_served(InProcessRunner())
+    crew.stop()
+    assert not is_served(runner)
+    assert crew.join(PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_the_child_of_a_fork_has_neither_the_threads_nor_the_jobs(runner: Asked) -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def execute(op: str, inputs: Any) -> None:
+        begun.set()
+        assert free.wait(PATIENCE)
+
+    dispatch(runner, "a")
+    handler = JobHandler(runner, execute)
+    crew = Crew(handler, 1, handler.handle, lambda interrupt: None)
+    crew.start()
+    assert begun.wait(PATIENCE)
+    child = os.fork()
+    if child == 0:  # pragma: no cover  # coverage does not follow
+        crew.stop()
+        sound = crew.join(0.0) and handler.running == 0 and not is_served(runner)
+        os._exit(0 if sound else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert handler.running == 1
+    free.set()
+    crew.stop()
+    assert crew.join(PATIENCE)

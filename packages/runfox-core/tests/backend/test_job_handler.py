@@ -1,0 +1,247 @@
+"""One job: what its executor sees and may do, what is submitted, and what becomes of it when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+import runfox
+from runfox.backend import InProcessRunner, job_handler
+from runfox.backend.job_handler import JobHandler
+from runfox.errors import InvalidJSON, NoCurrentJob, PayloadTooLarge, StorageUnavailable
+from runfox.results import DispatchJob
+
+KEY = "w#e"
+PATIENCE = 60.0
+
+
+class Failing(InProcessRunner):
+    """Refuses the first `failures` submissions."""
+
+    def __init__(self, failures: int = 0, lease_seconds: float = 600.0) -> None:
+        super().__init__(lease_seconds=lease_seconds)
+        self.failures = failures
+        self.submitted: list[Any] = []
+        self.tried = threading.Event()
+
+    def submit_work_result(self, key: str, op: str, output: Any, run_id: int | None = None) -> None:
+        if self.failures:
+            self.failures -= 1
+            self.tried.set()
+            raise StorageUnavailable("gone")
+        self.submitted.append(output)
+        super().submit_work_result(key, op, output, run_id)
+
+
+def handle(runner: InProcessRunner, execute: Any, **options: Any) -> Any:
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {"n": 1}, 2)])
+    handler = JobHandler(runner, execute, **options)
+    (job,) = handler.take(1)
+    return handler.handle(job)
+
+
+def test_a_lease_that_can_not_be_renewed_in_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 0"):
+        JobHandler(InProcessRunner(), print, lease_seconds=0)
+    with pytest.raises(ValueError, match="more than 0"):
+        JobHandler(InProcessRunner(lease_seconds=0), print)
+
+
+def test_one_text_is_no_list_of_queues() -> None:
+    with pytest.raises(TypeError, match=r"give a list of names, \['gpu'\]"):
+        JobHandler(InProcessRunner(), print, queues="gpu")
+
+
+def test_what_was_submitted_is_what_is_given_whatever_the_executor_does_with_it_later() -> None:
+    output: dict[str, Any] = {"list": [1]}
+    runner = Failing()
+    given = handle(runner, lambda op, inputs: output)
+    output["list"].append(2)
+    assert given == {"list": [1]}
+    assert runner.submitted == [given]
+
+
+def test_an_output_that_changes_while_it_is_read_is_an_error_result() -> None:
+    class Changing(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise KeyError(key)
+
+        def __len__(self) -> int:
+            return 1
+
+        def __iter__(self) -> Any:
+            raise RuntimeError("changed size during iteration")
+
+    given = handle(InProcessRunner(), lambda op, inputs: Changing())
+    assert given == {"ok": False, "error": "changed size during iteration", "error_type": "RuntimeError"}
+
+
+def test_a_refused_output_is_given_as_the_error_that_was_submitted() -> None:
+    class Small(InProcessRunner):
+        def submit_work_result(self, key: str, op: str, output: Any, run_id: int | None = None) -> None:
+            if "large" in output:
+                raise PayloadTooLarge([DispatchJob(key, op, {})], "too much")
+            super().submit_work_result(key, op, output, run_id)
+
+    runner = Small()
+    given = handle(runner, lambda op, inputs: {"large": True})
+    assert given["error_type"] == "PayloadTooLarge"
+    assert [result.output for result in runner.gather(KEY)] == [given]
+
+
+# Coroutines, and the job in hand
+
+
+def executors() -> list[Any]:
+    async def function(op: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        return {"op": op, **inputs}
+
+    class Object:
+        async def __call__(self, op: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await function(op, inputs)
+
+    def wrapper(op: str, inputs: Mapping[str, Any]) -> Any:
+        return function(op, inputs)
+
+    return [function, Object(), wrapper]
+
+
+@pytest.mark.parametrize("execute", executors(), ids=["function", "object", "wrapper"])
+def test_a_coroutine_is_awaited(execute: Any) -> None:
+    assert handle(InProcessRunner(), execute) == {"op": "a", "n": 1}
+
+
+def test_what_a_coroutine_raises_is_an_error_result_and_an_interrupt_gives_the_job_back() -> None:
+    async def fails(op: str, inputs: Any) -> None:
+        raise LookupError("nothing")
+
+    async def interrupts(op: str, inputs: Any) -> None:
+        raise KeyboardInterrupt
+
+    assert handle(InProcessRunner(), fails)["error"] == "nothing"
+    runner = InProcessRunner()
+    with pytest.raises(KeyboardInterrupt):
+        handle(runner, interrupts)
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+def test_an_executor_can_ask_for_its_job_and_so_can_a_coroutine() -> None:
+    async def coroutine(op: str, inputs: Any) -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        return {"key": runfox.current_job().key}
+
+    expected = {"key": "w#e#a#2"}
+    assert handle(InProcessRunner(), coroutine) == expected
+    assert handle(InProcessRunner(), lambda op, inputs: {"key": runfox.current_job().key}) == expected
+    with pytest.raises(NoCurrentJob):
+        runfox.current_job()
+
+
+# Results that can't be submitted
+
+
+def test_a_result_that_can_not_be_submitted_is_kept_and_submitted_again(caplog: pytest.LogCaptureFixture) -> None:
+    runner = Failing(failures=3)
+    assert handle(runner, lambda op, inputs: {"x": 1}, keeps_results=True) == {"x": 1}
+    assert runner.submitted == [{"x": 1}]
+    assert caplog.messages == ["a result of step 'a' could not be submitted, and is kept until it can"]
+
+
+def test_a_result_is_kept_for_the_length_of_a_lease_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            now[0] += 3.0
+            return now[0]
+
+    monkeypatch.setattr(job_handler, "time", Clock)
+    runner = Failing(failures=1_000)
+    with pytest.raises(StorageUnavailable):
+        handle(runner, lambda op, inputs: {}, keeps_results=True, lease_seconds=10)
+    assert runner.failures == 1_000 - 4
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+def test_who_is_in_a_hurry_keeps_no_result() -> None:
+    runner = Failing(failures=1_000_000)
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    handler = JobHandler(runner, lambda op, inputs: {}, keeps_results=True)
+    (job,) = handler.take(1)
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            handler.handle(job)
+        except StorageUnavailable as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert runner.tried.wait(PATIENCE)
+    handler.hurry()
+    thread.join(PATIENCE)
+    assert len(raised) == 1
+    runner.failures = 1
+    handler.take_time()
+    (job,) = handler.take(1)
+    assert handler.handle(job) == {}
+
+
+def test_a_runner_that_refuses_even_the_error_gives_the_job_back() -> None:
+    class Refusing(InProcessRunner):
+        def submit_work_result(self, key: str, op: str, output: Any, run_id: int | None = None) -> None:
+            raise InvalidJSON("the output", "", "never")
+
+    runner = Refusing()
+    with pytest.raises(InvalidJSON):
+        handle(runner, lambda op, inputs: {})
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+def test_a_job_whose_lease_can_not_be_watched_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise RuntimeError("can't start new thread")
+
+    runner = InProcessRunner()
+    monkeypatch.setattr(job_handler.heartbeats.of(runner), "watch", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        handle(runner, lambda op, inputs: {})
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+# The end of the process
+
+
+def blocked(runner: InProcessRunner) -> tuple[JobHandler, threading.Thread, Callable[[], None]]:
+    """A handler with a job that runs in a thread until it is told not to."""
+    begun, free = threading.Event(), threading.Event()
+
+    def execute(op: str, inputs: Any) -> None:
+        begun.set()
+        assert free.wait(PATIENCE)
+
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    handler = JobHandler(runner, execute)
+    (job,) = handler.take(1)
+    thread = threading.Thread(target=handler.handle, args=(job,))
+    thread.start()
+    assert begun.wait(PATIENCE)
+    return handler, thread, free.set
+
+
+def test_what_still_runs_when_the_process_ends_is_given_back() -> None:
+    runner = InProcessRunner()
+    handler, thread, free = blocked(runner)
+    assert handler.running == 1
+    job_handler._leave()
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+    free()
+    thread.join(PATIENCE)
+    assert handler.running == 0
