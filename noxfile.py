@@ -109,6 +109,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def chaos(session: nox.Session) -> None:
+    """Processes that die at random and at every named point, for minutes; a short run is among the tests."""
+    install_from_tree(session)
+    session.run("python", "-W", "error", str(ROOT / "tests" / "chaos" / "chaos.py"), *session.posargs)
+
+
+@nox.session(python=OLDEST)
 def build(session: nox.Session) -> None:
     """Every package's wheel and that of the example of a stranger's, into dist/."""
     install_groups(session, "build")

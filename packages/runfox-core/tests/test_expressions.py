@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runfox import expressions
 from runfox.errors import ExpressionError, MissingExtra
 from runfox.expressions import OPERATORS, Compiled, DataContext, Fault, Reference, inspect, is_expression
-from runfox.expressions.library import json_path, library
+from runfox.expressions.library import _json_path, library
 
 DATA = {
     "input": {"name": "world", "none": None, "zero": 0, "list": [10, 20, [30]], "table": [{"n": 1}, {"n": 2}]},
@@ -505,7 +505,7 @@ def test_a_path_known_only_later_is_no_fault(value):
 def without_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "json_logic_path", None)
     library.cache_clear()
-    json_path.cache_clear()
+    _json_path.cache_clear()
     yield
     library.cache_clear()
 

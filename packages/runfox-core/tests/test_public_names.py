@@ -11,7 +11,7 @@ import runfox.backend
 NAMES = """
 UNSET Backend Complete DefinitionError Dispatch DispatchJob DuplicateScheme ExecutionActive ExecutionEnded
 ExecutionExists ExecutionSummary ExpressionError Halt InMemoryStore InProcessRunner InProcessWorker
-InvalidExecutionId InvalidJSON MissingExtra NoCurrentJob NoWorker NotSupported PayloadTooLarge Pending Problem
+InvalidExecutionId InvalidJSON Limits MissingExtra NoCurrentJob NoWorker NotSupported PayloadTooLarge Pending Problem
 RecordPatch RecordTooLarge RunfoxError SchemaTooNew StateChangeEvent StepRecord StepResult StepStatus StorageCorrupt
 StorageError StorageUnavailable UnknownRoute UnknownScheme UnknownStep WaitTimeout Worker Workflow WorkflowNotFound
 WorkflowRecord WorkflowStatus WriteConflict current_job open_backend open_runner open_store sweep

@@ -36,6 +36,7 @@ from runfox.errors import (
     WorkflowNotFound,
     WriteConflict,
 )
+from runfox.limits import Limits
 from runfox.plugins import open_backend, open_runner, open_store
 from runfox.records import UNSET, ExecutionSummary, RecordPatch, StepRecord, WorkflowRecord
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, StateChangeEvent, StepResult
@@ -62,6 +63,7 @@ __all__ = [
     "InProcessWorker",
     "InvalidExecutionId",
     "InvalidJSON",
+    "Limits",
     "MissingExtra",
     "NoCurrentJob",
     "NoWorker",

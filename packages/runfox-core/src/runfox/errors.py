@@ -56,13 +56,18 @@ class Problem:
 
 
 class DefinitionError(RunfoxError, ValueError):
-    """A definition can't be used. `problems` holds all that is wrong with it, in the order of the text."""
+    """A definition can't be used. `problems` holds all that is wrong with it, in the order of the text; where that is
+    very much, what was found first, and `more` is the number of the others.
+    """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], more: int = 0) -> None:
         self.problems = tuple(problems)
-        count = "a problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        self.more = more
+        number = len(self.problems) + more
+        count = "a problem" if number == 1 else f"{number} problems"
         lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(f"the workflow definition has {count}:{lines}")
+        rest = f"\n  and {more} more" if more else ""
+        super().__init__(f"the workflow definition has {count}:{lines}{rest}")
 
 
 class ExpressionError(RunfoxError, ValueError):
@@ -97,7 +102,7 @@ class InvalidExecutionId(RunfoxError, ValueError):
     def __init__(self, execution_id: object) -> None:
         self.execution_id = execution_id
         super().__init__(
-            f"{execution_id!r} can't be an execution id: use 1 to 128 of the characters A-Z a-z 0-9 . _ : -"
+            f"{execution_id!r:.300} can't be an execution id: use 1 to 128 of the characters A-Z a-z 0-9 . _ : -"
         )
 
 
@@ -110,7 +115,7 @@ class WorkflowNotFound(RunfoxError, KeyError):
     def __init__(self, workflow_execution_id: str) -> None:
         self.workflow_execution_id = workflow_execution_id
         super().__init__(
-            f"no execution {workflow_execution_id!r} in this store: check the id, and that the store is the one "
+            f"no execution {workflow_execution_id!r:.300} in this store: check the id, and that the store is the one "
             "it was created in"
         )
 
@@ -121,7 +126,7 @@ class UnknownStep(RunfoxError, KeyError):
     def __init__(self, op: object, workflow_execution_id: str) -> None:
         self.op = op
         self.workflow_execution_id = workflow_execution_id
-        super().__init__(f"execution {workflow_execution_id!r} has no step {op!r}")
+        super().__init__(f"execution {workflow_execution_id!r} has no step {op!r:.300}")
 
 
 class ExecutionExists(RunfoxError, ValueError):

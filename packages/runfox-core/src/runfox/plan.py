@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from runfox.definition import Branch, BranchAction, DefaultWhen, Definition, HaltWorkflow, Retry, Step, parse_dict
 from runfox.expressions import Compiled, Context, inspect
-from runfox.jsonvalue import JSONObject
+from runfox.jsonvalue import JSONObject, shown
+from runfox.limits import DEFAULT_LIMITS, Limits
 
 
 class Values:
@@ -20,8 +21,8 @@ class Values:
 
     __slots__ = ("_parts",)
 
-    def __init__(self, values: JSONObject, op: str | None, place: str) -> None:
-        self._parts = [(key, Compiled(value, op, f"{place}.{key}")) for key, value in values.items()]
+    def __init__(self, values: JSONObject, op: str | None, place: str, limits: Limits) -> None:
+        self._parts = [(key, Compiled(value, op, f"{place}.{shown(key)}", limits)) for key, value in values.items()]
 
     def resolve(self, context: Context) -> JSONObject:
         """The values in `context`, sharing nothing with it. Raises `ExpressionError`."""
@@ -61,24 +62,25 @@ class StepPlan:
 
 
 class Plan:
-    """A compiled definition. `steps` is in the definition's order."""
+    """A compiled definition. `steps` is in the definition's order; `limits` are what evaluating it may cost."""
 
-    __slots__ = ("definition", "outputs", "steps")
+    __slots__ = ("definition", "limits", "outputs", "steps")
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, limits: Limits = DEFAULT_LIMITS) -> None:
         self.definition = definition
+        self.limits = limits
         dependents: dict[str, list[str]] = {step.op: [] for step in definition.steps}
         for step in definition.steps:
             for dependency in step.depends_on:
                 dependents[dependency].append(step.op)
         self.steps: Mapping[str, StepPlan] = {
-            step.op: _compile_step(index, step, tuple(dependents[step.op]))
+            step.op: _compile_step(index, step, tuple(dependents[step.op]), limits)
             for index, step in enumerate(definition.steps)
         }
-        self.outputs = Values(definition.outputs, None, "outputs")
+        self.outputs = Values(definition.outputs, None, "outputs", limits)
 
 
-def _compile_step(index: int, step: Step, dependents: tuple[str, ...]) -> StepPlan:
+def _compile_step(index: int, step: Step, dependents: tuple[str, ...], limits: Limits) -> StepPlan:
     when = step.retry.when
     return StepPlan(
         index=index,
@@ -87,20 +89,20 @@ def _compile_step(index: int, step: Step, dependents: tuple[str, ...]) -> StepPl
         queue=step.queue,
         dependencies=step.depends_on,
         dependents=dependents,
-        inputs=Values(step.input, step.op, "input"),
+        inputs=Values(step.input, step.op, "input", limits),
         keeps_inputs=_keeps_inputs(step),
-        branches=tuple(_compile_branch(step.op, number, branch) for number, branch in enumerate(step.branches)),
+        branches=tuple(_compile_branch(step.op, number, branch, limits) for number, branch in enumerate(step.branches)),
         retry=step.retry,
-        is_error=None if isinstance(when, DefaultWhen) else Compiled(when, step.op, "retry.when"),
+        is_error=None if isinstance(when, DefaultWhen) else Compiled(when, step.op, "retry.when", limits),
         timeout=step.timeout,
         halt_on_error=step.halt_on_error,
     )
 
 
-def _compile_branch(op: str, number: int, branch: Branch) -> BranchPlan:
+def _compile_branch(op: str, number: int, branch: Branch, limits: Limits) -> BranchPlan:
     place, action = f"branch[{number}]", branch.action
-    result = Compiled(action.result, op, f"{place}.result") if isinstance(action, HaltWorkflow) else None
-    return BranchPlan(Compiled(branch.condition, op, f"{place}.condition"), action, result)
+    result = Compiled(action.result, op, f"{place}.result", limits) if isinstance(action, HaltWorkflow) else None
+    return BranchPlan(Compiled(branch.condition, op, f"{place}.condition", limits), action, result)
 
 
 def _keeps_inputs(step: Step) -> bool:
@@ -117,37 +119,38 @@ def _keeps_inputs(step: Step) -> bool:
 
 
 class Plans:
-    """The plans of a process by `workflow_id`, the most recent `limit` of them. Safe between threads."""
+    """The plans of a process by `workflow_id` and limits, the most recent `limit` of them. Safe between threads."""
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._plans: OrderedDict[tuple[str, Limits], Plan] = OrderedDict()
 
-    def of(self, definition: Definition) -> Plan:
+    def of(self, definition: Definition, limits: Limits = DEFAULT_LIMITS) -> Plan:
         """The plan of a definition."""
+        key = definition.workflow_id, limits
         with self._lock:
-            plan = self._plans.get(definition.workflow_id)
+            plan = self._plans.get(key)
             if plan is not None:
-                self._plans.move_to_end(definition.workflow_id)
+                self._plans.move_to_end(key)
                 return plan
-        plan = Plan(definition)
+        plan = Plan(definition, limits)
         with self._lock:
-            self._plans[definition.workflow_id] = plan
+            self._plans[key] = plan
             while len(self._plans) > self._limit:
                 self._plans.popitem(last=False)
         return plan
 
-    def of_spec(self, workflow_id: str, spec: JSONObject) -> Plan:
-        """The plan of a stored definition. Raises `DefinitionError` where this release can't run it.
+    def of_spec(self, workflow_id: str, spec: JSONObject, limits: Limits = DEFAULT_LIMITS) -> Plan:
+        """The plan of a stored definition, whatever its size. Raises `DefinitionError` where this release can't run it.
 
         A record that was written by hand may carry any `workflow_id`: the plan is only taken for the same text.
         """
         with self._lock:
-            plan = self._plans.get(workflow_id)
+            plan = self._plans.get((workflow_id, limits))
         if plan is not None and plan.definition.spec == spec:
             return plan
-        return self.of(parse_dict(spec))
+        return self.of(parse_dict(spec, max_size=None), limits)
 
 
 plans = Plans()

@@ -17,6 +17,7 @@ from runfox.backend.base import POLL_INTERVAL, RECOVER_AFTER, Backend, close
 from runfox.backend.commits import OnStateChange
 from runfox.backend.job_handler import Executor
 from runfox.errors import DuplicateScheme, MissingExtra, UnknownScheme
+from runfox.limits import DEFAULT_LIMITS, Limits
 from runfox.protocols import Runner, Store
 
 PROJECT = "runfox"
@@ -109,6 +110,7 @@ def open_backend(
     poll_interval: float = POLL_INTERVAL,
     recover_after: float = RECOVER_AFTER,
     on_state_change: OnStateChange | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Backend:
     """A backend on the store and the runner of one URL; `runner` is the runner's where it has another.
 
@@ -120,7 +122,7 @@ def open_backend(
     except BaseException:
         close(store)
         raise
-    return Backend(executor, store, opened, poll_interval, recover_after, on_state_change)
+    return Backend(executor, store, opened, poll_interval, recover_after, on_state_change, limits=limits)
 
 
 def store_providers() -> Mapping[str, StoreProvider]:

@@ -47,7 +47,7 @@ class Workflow:
         `DefinitionError` with all that is wrong, `ExecutionExists`, `InvalidExecutionId`, `InvalidJSON`, and
         `MissingExtra` where a library is not installed; nothing is stored then.
         """
-        return cls(backend.create(parse_yaml(text), inputs, execution_id), backend)
+        return cls(backend.create(parse_yaml(text, backend.limits.definition_size), inputs, execution_id), backend)
 
     @classmethod
     def from_json(
@@ -58,7 +58,7 @@ class Workflow:
         execution_id: str | None = None,
     ) -> Self:
         """Create an execution of a definition in JSON; otherwise as `from_yaml`."""
-        return cls(backend.create(parse_json(text), inputs, execution_id), backend)
+        return cls(backend.create(parse_json(text, backend.limits.definition_size), inputs, execution_id), backend)
 
     @classmethod
     def from_dict(
@@ -69,7 +69,9 @@ class Workflow:
         execution_id: str | None = None,
     ) -> Self:
         """Create an execution of a definition in Python values; otherwise as `from_yaml`."""
-        return cls(backend.create(parse_dict(definition), inputs, execution_id), backend)
+        return cls(
+            backend.create(parse_dict(definition, backend.limits.definition_size), inputs, execution_id), backend
+        )
 
     @classmethod
     def resume(cls, workflow_execution_id: str, backend: Backend) -> Self:

@@ -77,7 +77,8 @@ def test_an_output_that_changes_while_it_is_read_is_an_error_result() -> None:
             raise RuntimeError("changed size during iteration")
 
     given = handle(InProcessRunner(), lambda op, inputs: Changing())
-    assert given == {"ok": False, "error": "changed size during iteration", "error_type": "RuntimeError"}
+    says = "the output of step 'a': reading it raised RuntimeError"
+    assert given == {"ok": False, "error": says, "error_type": "InvalidJSON"}
 
 
 def test_a_refused_output_is_given_as_the_error_that_was_submitted() -> None:

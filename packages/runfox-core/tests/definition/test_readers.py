@@ -18,7 +18,7 @@ from runfox.definition import Definition, parse_dict, parse_json, parse_yaml
 from runfox.definition.json_text import read_json
 from runfox.definition.parse import MAX_CACHED, MAX_CACHED_TEXT, TextCache
 from runfox.definition.python_value import read_python
-from runfox.definition.source import format_path
+from runfox.definition.source import Document, Found, Problems, format_path
 from runfox.errors import DefinitionError, Problem
 
 STEP = {"op": "a"}
@@ -152,7 +152,7 @@ def test_data_that_repeats_itself_without_end_is_refused() -> None:
     for _ in range(90):
         value = [value] * 10
     ((_, message),) = problems(with_input(value))
-    assert "repeat less" in message
+    assert "the definition has more than 4,194,304 characters" in message
 
 
 def test_a_retry_that_all_steps_share_is_no_bomb() -> None:
@@ -318,4 +318,12 @@ def test_paths_are_as_people_write_them() -> None:
 
 def test_a_problem_at_what_a_copy_lost_is_refused_once() -> None:
     assert [path for path, _ in problems({"steps": [{"op": b"a"}]})] == ["steps[0].op"]
-    assert read_python(b"").value is None
+    assert read_python(b"", max_size=None).value is None
+
+
+def test_a_problem_at_what_is_not_there_comes_where_its_parent_stands() -> None:
+    found = Problems()
+    for path in (("b", "x"), ("a", "x", "y"), ("a",), ("b",)):
+        found.add(Found(path, "wrong"))
+    error = Document({"a": 1, "b": [2]}).error(found)
+    assert [problem.path for problem in error.problems] == ["a.x.y", "a", "b.x", "b"]

@@ -202,12 +202,30 @@ def test_so_many_cycles_are_reported_and_no_more() -> None:
     assert len(problems(steps)) == MAX_CYCLES
 
 
-def test_ten_thousand_wrong_names_are_all_reported() -> None:
+def test_of_ten_thousand_problems_the_first_hundred_are_told_and_the_others_counted() -> None:
     steps = [{"op": f"step-{i}", "depends_on": f"stop-{i}"} for i in range(10_000)]
-    found = problems(steps)
-    assert len(found) == 10_000
+    with pytest.raises(DefinitionError, match="has 10000 problems") as caught:
+        parse_dict({"steps": steps})
+    found = caught.value.problems
+    assert (len(found), caught.value.more) == (100, 9_900)
+    assert str(caught.value).endswith("and 9900 more")
     assert "did you mean 'step-0'?" in found[0].message
     assert "name one of the steps" in found[-1].message
+
+
+def test_a_reader_s_problems_and_those_of_the_rules_are_counted_together() -> None:
+    steps = [{"op": f"step-{i}", "depends_on": "unknown", "x-own": b""} for i in range(60)]
+    with pytest.raises(DefinitionError) as caught:
+        parse_dict({"steps": steps})
+    assert (len(caught.value.problems), caught.value.more) == (100, 20)
+    assert [problem.path for problem in caught.value.problems[:2]] == ["steps[0].depends_on", "steps[0].x-own"]
+
+
+def test_where_the_reader_found_very_much_the_rules_say_nothing() -> None:
+    steps = [{"op": b"", "depends_on": "unknown"} for _ in range(300)]
+    with pytest.raises(DefinitionError) as caught:
+        parse_dict({"steps": steps})
+    assert (len(caught.value.problems), caught.value.more) == (100, 200)
 
 
 # The graph

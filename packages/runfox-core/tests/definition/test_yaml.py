@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runfox.definition import parse_yaml
-from runfox.definition.source import Found
+from runfox.definition.source import Found, Problems
 from runfox.definition.yaml_scalars import Trap, resolve
 from runfox.definition.yaml_text import read_yaml
 from runfox.errors import DefinitionError, MissingExtra, Problem
@@ -31,7 +31,7 @@ def read(text: str, loader: Any) -> object:
         document = read_yaml(text, loader)
     except DefinitionError as error:
         return list(error.problems)
-    return list(document.problems([])) or document.value
+    return list(document.error().problems) or document.value
 
 
 def refusal(text: str, loader: Any = None) -> Problem:
@@ -227,12 +227,11 @@ def test_what_is_missing_is_where_its_parent_is() -> None:
 
 def test_a_place_that_is_not_there_is_the_nearest_above_it() -> None:
     document = read_yaml("a:\n  b: 1\n")
-    found = [
-        Found(("a", "b", "c"), "below a scalar"),
-        Found(("a", "x"), "not in it"),
-        Found(("z",), "at the top"),
-    ]
-    places = {problem.message: (problem.line, problem.column) for problem in document.problems(found)}
+    found = Problems()
+    found.add(Found(("a", "b", "c"), "below a scalar"))
+    found.add(Found(("a", "x"), "not in it"))
+    found.add(Found(("z",), "at the top"))
+    places = {problem.message: (problem.line, problem.column) for problem in document.error(found).problems}
     assert places == {"at the top": (1, 1), "not in it": (2, 3), "below a scalar": (2, 6)}
 
 

@@ -363,6 +363,24 @@ def test_an_executors_interrupt_is_not_swallowed(
     assert ended.stop() is True
 
 
+def test_an_interrupt_while_it_waits_finishes_what_runs_and_is_raised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner, blocking = queued("a"), Blocking()
+    worker = Worker(runner, blocking)
+
+    def interrupted() -> None:
+        blocking.await_jobs(1)
+        blocking.free.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "_wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert gather(runner, 1) == {"a": {"op": "a"}}
+    assert caplog.messages == ["interrupted: what runs is finished first, interrupt again to leave it"]
+
+
 def test_a_backend_that_is_closed_gets_the_jobs_back_and_loses_no_more() -> None:
     backend, blocking = Backend(), Blocking()
     assert isinstance(backend.runner, InProcessRunner)

@@ -22,7 +22,8 @@ from runfox.backend.job_handler import Executor
 from runfox.definition import Definition
 from runfox.errors import ExecutionActive, ExecutionExists, NotSupported, WorkflowNotFound
 from runfox.identity import checked_execution_id, execution_ids
-from runfox.jsonvalue import JSONValue, copy_json, copy_object, same_json
+from runfox.jsonvalue import JSONObject, JSONValue, copy_json, copy_object, same_json
+from runfox.limits import DEFAULT_LIMITS, Limits
 from runfox.machine import Snapshot
 from runfox.plan import plans
 from runfox.protocols import Runner, Store, SupportsDelete, SupportsListing
@@ -54,7 +55,8 @@ class Backend:
     `executor` is what `Workflow.run` executes jobs with where it is given no worker. `poll_interval` is the longest
     pause, in seconds, between two looks at a runner that can't wake a waiting driver. An execution that nobody has
     brought on for `recover_after` seconds is attended to by whoever is alive. `on_state_change` is called after each
-    merge into the shared state, with copies; it must be pure. `clock` gives seconds since the epoch.
+    merge into the shared state, with copies; it must be pure. `limits` are what definitions, values and expressions
+    may cost. `clock` gives seconds since the epoch.
     """
 
     def __init__(
@@ -66,14 +68,16 @@ class Backend:
         recover_after: float = RECOVER_AFTER,
         on_state_change: OnStateChange | None = None,
         *,
+        limits: Limits = DEFAULT_LIMITS,
         clock: Clock = time.time,
     ) -> None:
         self.executor = executor
+        self.limits = limits
         self.store: Store = InMemoryStore() if store is None else store
         self.runner: Runner = InProcessRunner() if runner is None else runner
         self.poll_interval = poll_interval
         self.recover_after = recover_after
-        self._commits = Commits(self.store, on_state_change)
+        self._commits = Commits(self.store, on_state_change, limits)
         self.engine = Engine(self._commits, self.runner, clock, recover_after)
         self._worker: InProcessWorker | None = None
         self._employed: weakref.WeakSet[Employed] = weakref.WeakSet()
@@ -127,13 +131,13 @@ class Backend:
         With an `execution_id` that exists for this definition and the same inputs, that execution. Raises
         `ExecutionExists` where the inputs differ, `InvalidExecutionId` and `InvalidJSON`.
         """
-        plan = plans.of(definition)
+        plan = plans.of(definition, self.limits)
         now = self.engine.now()
         record = WorkflowRecord(
             workflow_id=definition.workflow_id,
             execution_id=execution_ids.new() if execution_id is None else checked_execution_id(execution_id),
             spec=definition.spec,
-            inputs=copy_object({} if inputs is None else inputs, "the workflow's inputs"),
+            inputs=self._own({} if inputs is None else inputs, "the workflow's inputs"),
             steps={op: StepRecord(op=op) for op in plan.steps},
             created_at=now,
             updated_at=now,
@@ -146,6 +150,9 @@ class Backend:
         record.version = 1
         self._commits.adopt(Snapshot(plan, record))
         return record.workflow_execution_id
+
+    def _own(self, values: Mapping[str, JSONValue], subject: str) -> JSONObject:
+        return copy_object(values, subject, self.limits.value_size)
 
     def _existing(self, record: WorkflowRecord, error: Exception) -> str:
         """The execution that is there already, or that a write whose reply was lost has made."""
@@ -234,7 +241,7 @@ class Backend:
 
     def halt(self, workflow_execution_id: str, result: JSONValue) -> Result:
         """End an execution from outside. One that has ended stays as it is."""
-        outcome, now = copy_json(result, "the result of halt()"), self.engine.now
+        outcome, now = copy_json(result, "the result of halt()", self.limits.value_size), self.engine.now
         return self.engine.turn(
             workflow_execution_id, lambda snapshot: machine.halt(snapshot, outcome, now=now())
         ).answer
@@ -243,7 +250,7 @@ class Backend:
         self, workflow_execution_id: str, updates: Mapping[str, JSONValue], event: StateChangeEvent | None = None
     ) -> None:
         """Put keys into the shared state, latest wins. Raises `ExecutionEnded`."""
-        own, now = copy_object(updates, "the updates of the state"), self.engine.now
+        own, now = self._own(updates, "the updates of the state"), self.engine.now
         op = None if event is None else event.op
         self.engine.turn(workflow_execution_id, lambda snapshot: machine.merge_state(snapshot, op, own, now=now()))
 

@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 from runfox.backend.snapshots import Snapshots
 from runfox.errors import ExecutionEnded, ExpressionError, UnknownStep, WriteConflict
 from runfox.jsonvalue import JSONObject, copy_object
+from runfox.limits import DEFAULT_LIMITS, Limits
 from runfox.machine import Decision, Merge, Snapshot
 from runfox.protocols import Store, SupportsPatch
 from runfox.results import StateChangeEvent
@@ -35,11 +36,11 @@ _LONGEST_PAUSE = 0.05
 class Commits:
     """Commits decisions to one store. Safe between threads."""
 
-    def __init__(self, store: Store, on_state_change: OnStateChange | None) -> None:
+    def __init__(self, store: Store, on_state_change: OnStateChange | None, limits: Limits = DEFAULT_LIMITS) -> None:
         self._store = store
         self._patches = store if isinstance(store, SupportsPatch) else None
         self._on_state_change = on_state_change
-        self._snapshots = Snapshots(store)
+        self._snapshots = Snapshots(store, limits)
 
     def adopt(self, snapshot: Snapshot) -> None:
         """A record was written whole; this is the snapshot of it."""

@@ -80,7 +80,7 @@ class JobHandler:
             raise ValueError(f"a lease of {self.lease_seconds!r} s: a worker needs more than 0 to renew it in time")
         self.runner = runner
         self._executor = executor
-        self._queues = queues
+        self._queues = None if queues is None else list(queues)
         self._max_deliveries = max_deliveries
         self._patience = self.lease_seconds if keeps_results else 0.0
         self._hurried = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from runfox.limits import DEFAULT_LIMITS, Limits
 from runfox.machine import Snapshot, follow
 from runfox.plan import plans
 from runfox.protocols import Store, SupportsRefresh
@@ -21,8 +22,9 @@ class Snapshots:
     its own.
     """
 
-    def __init__(self, store: Store, max_steps: int = MAX_STEPS) -> None:
+    def __init__(self, store: Store, limits: Limits = DEFAULT_LIMITS, max_steps: int = MAX_STEPS) -> None:
         self._store = store
+        self._limits = limits
         self._max_steps = max_steps
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
@@ -69,4 +71,4 @@ class Snapshots:
         return snapshot
 
     def _snapshot(self, record: WorkflowRecord) -> Snapshot:
-        return Snapshot(plans.of_spec(record.workflow_id, record.spec), record)
+        return Snapshot(plans.of_spec(record.workflow_id, record.spec, self._limits), record)

@@ -8,8 +8,8 @@ from typing import TypeGuard
 from runfox.definition import fields
 from runfox.definition.fields import Report
 from runfox.definition.model import Branch, BranchAction, CompleteStep, HaltWorkflow, ResetSteps
-from runfox.definition.source import Path, shortened
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.definition.source import Path
+from runfox.jsonvalue import JSONObject, JSONValue, shown
 
 BRANCH_KEYS = ("condition", "action", "result")
 RESET_KEYS = ("set", "value")
@@ -60,7 +60,7 @@ def _action(branch: JSONObject, path: Path, report: Report) -> BranchAction | No
         return _reset(given, path, report)
     if isinstance(given, str):
         advice = report.suggest(given, ("halt", "complete"), otherwise="use halt, complete, or {set: an op}")
-        report.add(path, f"unknown action {shortened(given)!r}: {advice}")
+        report.add(path, f"unknown action {shown(given)!r}: {advice}")
     else:
         fields.wanted("halt, complete, or {set: an op}", given, path, report)
     return None
@@ -87,7 +87,9 @@ def _target(target: JSONValue, path: Path, report: Report) -> str | None:
     if isinstance(target, str) and target.startswith(_PREFIX):
         # Not of the form that `targets` takes apart.
         op = target.removeprefix(_PREFIX).partition(".")[0]
-        report.add(path, f"{shortened(target)!r} names no status: write {_PREFIX + op + _SUFFIX!r}, or {op!r}")
+        report.add(
+            path, f"{shown(target)!r} names no status: write {_PREFIX + shown(op) + _SUFFIX!r}, or {shown(op)!r}"
+        )
         return None
     return fields.check_op(target, path, report)
 

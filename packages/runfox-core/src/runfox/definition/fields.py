@@ -10,8 +10,8 @@ import re
 import sys
 from collections.abc import Collection
 
-from runfox.definition.source import Found, Path, shortened
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.definition.source import Found, Path, Problems
+from runfox.jsonvalue import JSONObject, JSONValue, shown
 
 MAX_SECONDS = 3_153_600_000
 """The longest time that a definition can name: a hundred years, which every clock and calendar can add."""
@@ -30,12 +30,12 @@ class Report:
     """The problems found so far, and what is left of the effort that may go into suggestions."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        self.found = Problems()
         self._comparisons = MAX_COMPARISONS
 
     def add(self, path: Path, message: str, *, at_key: bool = False) -> None:
         """Note a problem at `path`, or at its key."""
-        self.found.append(Found(path, message, at_key))
+        self.found.add(Found(path, message, at_key))
 
     def suggest(self, name: str, known: Collection[str], *, otherwise: str) -> str:
         """The advice for a name that nothing has: the nearest that something has, else `otherwise`."""
@@ -43,7 +43,7 @@ class Report:
         if self._comparisons < 0:
             return otherwise
         nearest = difflib.get_close_matches(name[:MAX_OP_LENGTH], known, n=1)
-        return f"did you mean {nearest[0]!r}?" if nearest else otherwise
+        return f"did you mean {shown(nearest[0])!r}?" if nearest else otherwise
 
 
 def kind(value: JSONValue) -> str:
@@ -59,7 +59,7 @@ def check_keys(value: JSONObject, known: Collection[str], path: Path, report: Re
             advice = report.suggest(key, known, otherwise=f"use one of {', '.join(known)}")
             if extensible:
                 advice += " (keys of your own begin with 'x-')"
-            report.add((*path, key), f"unknown key {shortened(key)!r}: {advice}", at_key=True)
+            report.add((*path, key), f"unknown key {shown(key)!r}: {advice}", at_key=True)
 
 
 def wanted(what: str, value: JSONValue, path: Path, report: Report) -> None:
@@ -143,7 +143,7 @@ def check_op(value: JSONValue, path: Path, report: Report) -> str | None:
     if not is_op(value):
         report.add(
             path,
-            f"{shortened(value)!r} can't be an op: use letters, digits, '_' and '-', first a letter or '_', "
+            f"{shown(value)!r} can't be an op: use letters, digits, '_' and '-', first a letter or '_', "
             f"at most {MAX_OP_LENGTH} characters",
         )
         return None

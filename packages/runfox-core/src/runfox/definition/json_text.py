@@ -11,9 +11,9 @@ from collections import Counter
 from typing import TypeAlias
 
 from runfox.definition.python_value import read_python
-from runfox.definition.source import MAX_DEPTH, Document, Found, Path, shortened
+from runfox.definition.source import MAX_DEPTH, Document, Found, Path, Problems
 from runfox.errors import DefinitionError, Problem
-from runfox.jsonvalue import MAX_INTEGER_DIGITS
+from runfox.jsonvalue import MAX_INTEGER_DIGITS, shown
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _TOO_LONG = 10**MAX_INTEGER_DIGITS
@@ -37,9 +37,9 @@ def read_json(text: str) -> Document:
     except json.JSONDecodeError as error:
         message = f"this is no JSON ({error.msg})"
         raise DefinitionError([Problem("", message, error.lineno, error.colno)]) from None
-    document = read_python(value)
+    document = read_python(value, max_size=None)
     if duplicates:
-        document.found += _locate(value, duplicates)
+        _locate(value, duplicates, document.found)
     return document
 
 
@@ -67,19 +67,18 @@ def _repeated(pairs: list[tuple[str, object]]) -> list[str]:
     return [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
 
 
-def _locate(value: object, duplicates: _Duplicates) -> list[Found]:
-    """The places of mappings with duplicate keys. A mapping that lost its place to a duplicate has none."""
-    found: list[Found] = []
+def _locate(value: object, duplicates: _Duplicates, found: Problems) -> None:
+    """Note the places of duplicate keys. A mapping that lost its place to a duplicate has none."""
     stack: list[tuple[object, Path]] = [(value, ())]
     while stack:
         value, path = stack.pop()
         if isinstance(value, dict):
-            found += [Found((*path, key), _duplicate(key)) for key in duplicates.get(id(value), (value, []))[1]]
+            for key in duplicates.get(id(value), (value, []))[1]:
+                found.add(Found((*path, key), _duplicate(key)))
             stack += [(item, (*path, key)) for key, item in value.items()]
         elif isinstance(value, list):
             stack += [(item, (*path, index)) for index, item in enumerate(value)]
-    return found
 
 
 def _duplicate(key: str) -> str:
-    return f"the key {shortened(key)!r} is there more than once: keep one"
+    return f"the key {shown(key)!r} is there more than once: keep one"

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 
 from runfox.definition.json_text import read_json
 from runfox.definition.model import Definition
-from runfox.definition.python_value import read_python
+from runfox.definition.python_value import read_python, too_large
 from runfox.definition.source import Document
 from runfox.definition.validate import validate
 from runfox.errors import DefinitionError, Problem
+from runfox.jsonvalue import shown
+from runfox.limits import DEFAULT_LIMITS
 
 MAX_CACHED = 128
 """Definitions that a cache holds."""
@@ -24,25 +26,25 @@ MAX_CACHED_TEXT = 1 << 22
 """Characters that the texts in a cache come to; a longer text is read every time."""
 
 
-def parse_yaml(text: str) -> Definition:
-    """The definition in a YAML text.
+def parse_yaml(text: str, max_size: int | None = DEFAULT_LIMITS.definition_size) -> Definition:
+    """The definition in a YAML text of at most `max_size` characters; None allows any number.
 
     Raises `DefinitionError` with every problem, and `MissingExtra` without PyYAML.
     """
-    return _yaml_cache.get(_checked(text))
+    return _yaml_cache.get(_checked(text, max_size))
 
 
-def parse_json(text: str) -> Definition:
-    """The definition in a JSON text. Raises `DefinitionError` with every problem."""
-    return _json_cache.get(_checked(text))
+def parse_json(text: str, max_size: int | None = DEFAULT_LIMITS.definition_size) -> Definition:
+    """The definition in a JSON text. Raises `DefinitionError` with every problem; otherwise as `parse_yaml`."""
+    return _json_cache.get(_checked(text, max_size))
 
 
-def parse_dict(mapping: Mapping[str, object]) -> Definition:
-    """The definition in Python data; it shares nothing with `mapping`.
+def parse_dict(mapping: Mapping[str, object], max_size: int | None = DEFAULT_LIMITS.definition_size) -> Definition:
+    """The definition in Python data, as large as its JSON text; it shares nothing with `mapping`.
 
-    Raises `DefinitionError` with every problem.
+    Raises `DefinitionError` with every problem; otherwise as `parse_yaml`.
     """
-    return validate(read_python(mapping))
+    return validate(read_python(mapping, max_size))
 
 
 class TextCache:
@@ -80,12 +82,16 @@ def _read_yaml(text: str) -> Document:
     return read_yaml(text)
 
 
-def _checked(text: object) -> str:
+def _checked(text: object, max_size: int | None) -> str:
     """The text; a subclass of `str` as the `str` that it is."""
-    if isinstance(text, str):
-        return str.__str__(text)
-    message = f"a text is wanted, not {type(text).__name__}: read the file and decode it, or use a dict as it is"
-    raise DefinitionError([Problem("", message)])
+    if not isinstance(text, str):
+        kind = shown(type(text).__name__)
+        message = f"a text is wanted, not {kind}: read the file and decode it, or use a dict as it is"
+        raise DefinitionError([Problem("", message)])
+    plain = str.__str__(text)
+    if max_size is not None and len(plain) > max_size:
+        raise DefinitionError([Problem("", too_large(max_size))])
+    return plain
 
 
 _yaml_cache = TextCache(_read_yaml)

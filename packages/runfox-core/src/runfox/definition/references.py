@@ -11,10 +11,10 @@ from runfox import expressions
 from runfox.definition import fields, graph
 from runfox.definition.branches import named_ops, targets
 from runfox.definition.fields import Report
-from runfox.definition.source import Path, shortened
+from runfox.definition.source import Path
 from runfox.definition.steps import ReadStep
 from runfox.expressions import Reference
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONObject, JSONValue, shown
 
 MAX_CYCLES = 20
 """Cycles that are reported at once."""
@@ -30,6 +30,7 @@ class References:
         self._steps = steps
         self._report = report
         self._index: dict[str, int] = {}
+        self._paths: expressions.Paths = {}
         for index, read in enumerate(steps):
             first = self._index.setdefault(read.step.op, index)
             if first != index:
@@ -75,7 +76,7 @@ class References:
 
     def _report_unknown(self, op: str, path: Path) -> None:
         advice = self._report.suggest(op, self._index, otherwise="name one of the steps")
-        self._report.add(path, f"no step is called {shortened(op)!r}: {advice}")
+        self._report.add(path, f"no step is called {shown(op)!r}: {advice}")
 
     def _check_targets(self, read: ReadStep) -> None:
         branches = read.written.get("branch")
@@ -100,7 +101,7 @@ class References:
         """The references in a value to steps that there are. Reports the others, and what is wrong with expressions."""
         if not isinstance(value, (dict, list)):
             return []
-        findings = expressions.inspect(value)
+        findings = expressions.inspect(value, self._paths)
         for fault in findings.faults:
             self._report.add(path + fault.path, fault.message)
         known: list[tuple[Path, Reference]] = []

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from runfox.definition import fields
 from runfox.definition.fields import MAX_SECONDS, Report
 from runfox.definition.model import Retry
-from runfox.definition.source import Path, shortened
-from runfox.jsonvalue import JSONObject
+from runfox.definition.source import Path
+from runfox.jsonvalue import JSONObject, shown
 
 RETRY_KEYS = ("max_attempts", "delay", "backoff", "max_delay", "jitter", "when")
 POLICY_KEYS = ("retry", "max_attempts", "timeout", "on_error", "queue")
@@ -65,7 +65,7 @@ def _retry(owner: JSONObject, path: Path, base: Retry, report: Report) -> Retry:
 def _halt_on_error(owner: JSONObject, path: Path, report: Report) -> bool:
     value = owner["on_error"]
     if value not in ("continue", "halt"):
-        shown = f" {shortened(value)!r}" if isinstance(value, str) else ""
-        message = f"'on_error' can't be {fields.kind(value)}{shown}: write 'continue' or 'halt'"
+        text = f" {shown(value)!r}" if isinstance(value, str) else ""
+        message = f"'on_error' can't be {fields.kind(value)}{text}: write 'continue' or 'halt'"
         report.add((*path, "on_error"), message)
     return value == "halt"

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from runfox.errors import Problem
-from runfox.jsonvalue import JSONValue
+from runfox.errors import DefinitionError, Problem
+from runfox.jsonvalue import JSONValue, shown
 
 MAX_DEPTH = 100
 """Containers inside one another that a definition may have, the definition itself included."""
+
+MAX_PROBLEMS = 100
+"""Problems that are kept and told; the others are counted."""
 
 Path: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]
@@ -57,6 +60,27 @@ class Found:
     mark: Mark | None = None
 
 
+class Problems:
+    """What was found, in the order of finding it: the first `MAX_PROBLEMS`, and how many `more`."""
+
+    def __init__(self) -> None:
+        self.more = 0
+        self._kept: list[Found] = []
+
+    def __iter__(self) -> Iterator[Found]:
+        return iter(self._kept)
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, found: Found) -> None:
+        """Note a problem."""
+        if len(self._kept) < MAX_PROBLEMS:
+            self._kept.append(found)
+        else:
+            self.more += 1
+
+
 @dataclass(slots=True)
 class Marks:
     """Where the children of every container begin, by the container's id: ``{key: (of key, of value)}``."""
@@ -86,20 +110,28 @@ class Document:
     """A value read from somewhere, with what its reader has `found`. What it could not read it replaced by `None`."""
 
     value: JSONValue
-    found: list[Found] = field(default_factory=list)
+    found: Problems = field(default_factory=Problems)
     marks: Marks | None = None
 
-    def problems(self, found: Iterable[Found]) -> tuple[Problem, ...]:
-        """The reader's problems and those `found` later, in order; of one place, the reader's alone."""
+    def error(self, others: Problems | None = None) -> DefinitionError:
+        """The error of the reader's problems and the `others`, in order; of one place, the reader's alone."""
+        if others is None or self.found.more:
+            # With that many of the reader's, the places of the others can't be told from theirs.
+            others = Problems()
         known = {problem.path for problem in self.found}
-        every = self.found + [problem for problem in found if problem.path not in known]
+        every = [*self.found, *(problem for problem in others if problem.path not in known)]
+        more = self.found.more + others.more + max(0, len(every) - MAX_PROBLEMS)
+        located = self._located(every[:MAX_PROBLEMS])
+        located.sort(key=lambda pair: pair[0])
+        return DefinitionError([problem for _, problem in located], more)
+
+    def _located(self, every: Iterable[Found]) -> list[tuple[Position | list[int], Problem]]:
+        """The problems, each with what puts it in order: its position in the text, or its place in the value."""
         if self.marks is None:
             order = _Order(self.value)
-            every.sort(key=lambda problem: order.of(problem.path))
-            return tuple(Problem(format_path(problem.path), problem.message) for problem in every)
-        located = [(self._position(self.marks, problem), problem) for problem in every]
-        located.sort(key=lambda pair: pair[0])
-        return tuple(Problem(format_path(problem.path), problem.message, *place) for place, problem in located)
+            return [(order.of(found.path), Problem(format_path(found.path), found.message)) for found in every]
+        places = [(self._position(self.marks, found), found) for found in every]
+        return [(place, Problem(format_path(found.path), found.message, *place)) for place, found in places]
 
     def _position(self, marks: Marks, problem: Found) -> Position:
         return position(problem.mark or marks.find(self.value, problem.path, at_key=problem.at_key))
@@ -143,12 +175,7 @@ def format_path(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         elif _PLAIN_KEY.fullmatch(part):
-            text += f".{part}" if text else part
+            text += f".{shown(part)}" if text else shown(part)
         else:
-            text += f"[{json.dumps(shortened(part))}]"
+            text += f"[{json.dumps(shown(part))}]"
     return text
-
-
-def shortened(text: str, limit: int = 80) -> str:
-    """A text for a message, cut if it is long."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

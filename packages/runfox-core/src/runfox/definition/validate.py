@@ -14,7 +14,6 @@ from runfox.definition.references import References
 from runfox.definition.retry import POLICY_KEYS, Policy, read_policy
 from runfox.definition.source import Document
 from runfox.definition.steps import ReadStep, read_step
-from runfox.errors import DefinitionError
 from runfox.jsonvalue import JSONObject
 
 DEFINITION_KEYS = ("name", "description", "steps", "outputs", "defaults")
@@ -22,12 +21,12 @@ DEFAULT_NAME = "workflow"
 
 
 def validate(document: Document) -> Definition:
-    """The definition that a document holds. Raises `DefinitionError` with all that is wrong with it."""
+    """The definition that a document holds. Raises `DefinitionError` with what is wrong with it."""
     report = Report()
     spec = document.value
     if not isinstance(spec, dict):
         fields.wanted("a mapping with 'steps'", spec, (), report)
-        raise DefinitionError(document.problems(report.found))
+        raise document.error(report.found)
     fields.check_keys(spec, DEFINITION_KEYS, (), report, extensible=True)
     name = fields.string(spec, "name", (), report)
     fields.string(spec, "description", (), report)
@@ -37,8 +36,8 @@ def validate(document: Document) -> Definition:
     policy = read_policy(defaults, ("defaults",), Policy(), report)
     steps = _steps(spec, policy, report)
     References(steps, report).check(outputs, defaults)
-    if problems := document.problems(report.found):
-        raise DefinitionError(problems)
+    if document.found or report.found:
+        raise document.error(report.found)
     return Definition(
         name=DEFAULT_NAME if name is None else name,
         steps=tuple(read.step for read in steps),

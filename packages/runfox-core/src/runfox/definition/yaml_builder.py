@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runfox.definition.source import MAX_DEPTH, Document, Found, Mark, Marks, Path, Place, shortened
+from runfox.definition.source import MAX_DEPTH, Document, Found, Mark, Marks, Path, Place, Problems
 from runfox.definition.yaml_scalars import Trap, resolve
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONObject, JSONValue, shown
 
 MAX_EXPANSION = 1 << 20
 """Bytes of JSON text that aliases may add, about."""
@@ -81,7 +81,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.mark: Mark = Place(0, 0)
-        self.found: list[Found] = []
+        self.found = Problems()
         self._marks = Marks(self.mark)
         self._open: list[_OpenList | _OpenMapping] = []
         self._anchors: dict[str, _Node | _Open] = {}
@@ -141,7 +141,7 @@ class Builder:
             self._check_tag(tag, _STRING)
             if _SURROGATE.search(text):
                 advice = "write the character itself"
-                trap = Trap(f"{shortened(text)!a} has an escape for half a character", advice, advice)
+                trap = Trap(f"{shown(text)!a} has an escape for half a character", advice, advice)
         node = _Node(value, self.mark, len(text) + 3, text=text, plain=plain, trap=trap)
         if anchor:
             self._anchors[anchor] = node
@@ -159,10 +159,10 @@ class Builder:
                 return
             message = f"nested more than {MAX_DEPTH} deep: make it flatter"
         elif target is None:
-            message = f"no anchor &{shortened(name)} comes before this alias: add it, or write the value"
+            message = f"no anchor &{shown(name)} comes before this alias: add it, or write the value"
         else:
-            message = f"this alias is inside its own anchor &{shortened(name)}, which JSON can't say: write the value"
-        self.found.append(self._problem(message))
+            message = f"this alias is inside its own anchor &{shown(name)}, which JSON can't say: write the value"
+        self.found.add(self._problem(message))
         self._deliver(_Node(None, self.mark, 4, text=""))
 
     # Nodes
@@ -195,7 +195,7 @@ class Builder:
 
     def _report_trap(self, node: _Node) -> None:
         if node.trap:
-            self.found.append(Found(self._path(), str(node.trap), mark=node.mark))
+            self.found.add(Found(self._path(), str(node.trap), mark=node.mark))
 
     def _take_key(self, parent: _OpenMapping, node: _Node) -> None:
         message = None
@@ -207,13 +207,13 @@ class Builder:
         elif node.trap:
             message = node.trap.as_key
         elif node.plain and not isinstance(node.value, str):
-            message = f"the key {shortened(node.text)!r} is no string: quote it"
+            message = f"the key {shown(node.text)!r} is no string: quote it"
         elif node.text in parent.value or (parent.merging and parent.merged is not None):
-            message = f"the key {shortened(node.text)!r} is there more than once: keep one"
+            message = f"the key {shown(node.text)!r} is there more than once: keep one"
             parent.dropped = True
         parent.key_mark = node.mark
         if message:
-            self.found.append(Found(self._path(), message, mark=node.mark))
+            self.found.add(Found(self._path(), message, mark=node.mark))
 
     def _take_value(self, parent: _OpenMapping, node: _Node) -> None:
         key_mark, parent.key_mark = parent.key_mark, None
@@ -223,7 +223,7 @@ class Builder:
             parent.merged = [source for source in sources if isinstance(source, dict)]
             if len(parent.merged) < len(sources):
                 message = "'<<' takes a mapping or a list of mappings: quote it to have a key of this name"
-                self.found.append(Found(self._path(), message, mark=node.mark))
+                self.found.add(Found(self._path(), message, mark=node.mark))
         elif not parent.dropped:
             parent.value[parent.key] = node.value
             parent.marks[parent.key] = key_mark, node.mark
@@ -244,7 +244,7 @@ class Builder:
     def _check_tag(self, tag: str | None, wanted: str) -> None:
         if tag not in (None, "!", wanted):
             name = "!!" + tag.removeprefix("tag:yaml.org,2002:") if tag.startswith("tag:yaml.org,2002:") else tag
-            self.found.append(self._problem(f"the tag {shortened(name)} means nothing here: leave it out"))
+            self.found.add(self._problem(f"the tag {shown(name)} means nothing here: leave it out"))
 
     def _path(self) -> Path:
         return tuple(opened.part() for opened in self._open)

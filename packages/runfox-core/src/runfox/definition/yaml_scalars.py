@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from math import isfinite
 
-from runfox.definition.source import shortened
-from runfox.jsonvalue import MAX_INTEGER_DIGITS, JSONValue
+from runfox.jsonvalue import MAX_INTEGER_DIGITS, JSONValue, shown
 
 
 class Trap(ValueError):  # caught where it is raised for, never shown
@@ -84,4 +83,4 @@ def _number_like(text: str) -> JSONValue:
 
 
 def _trap(text: str, meaning: str, instead: str) -> Trap:
-    return Trap(f"{shortened(text)!r} is {meaning}", f"quote it, or {instead}", "quote it")
+    return Trap(f"{shown(text)!r} is {meaning}", f"quote it, or {instead}", "quote it")

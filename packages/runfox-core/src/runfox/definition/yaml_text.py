@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from runfox.definition.source import Document, Found, Marks, Place
 from runfox.definition.yaml_builder import Builder, Refused
-from runfox.errors import DefinitionError, MissingExtra
+from runfox.errors import MissingExtra
 
 try:
     import yaml
@@ -43,7 +43,8 @@ def read_yaml(text: str, loader: Loader = LOADER) -> Document:
         found = Found((), f"this is no YAML: {_explained(error)}", mark=error.problem_mark)
     except (ValueError, OverflowError) as error:  # PyYAML's own scanner on escapes and versions that are no numbers
         found = Found((), f"this is no YAML: {error}", mark=builder.mark)
-    raise DefinitionError(Document(None, [*builder.found, found], Marks(builder.mark)).problems([]))
+    builder.found.add(found)
+    raise Document(None, builder.found, Marks(builder.mark)).error()
 
 
 def _feed(builder: Builder, event: yaml.Event) -> None:

@@ -19,7 +19,7 @@ more than ``var`` and ``literal``.
 
 from runfox.expressions.compiled import Compiled
 from runfox.expressions.context import Context, DataContext, descend
-from runfox.expressions.inspection import Fault, Findings, Reference, inspect
+from runfox.expressions.inspection import Fault, Findings, Paths, Reference, inspect
 from runfox.expressions.syntax import OPERATORS, is_expression
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "DataContext",
     "Fault",
     "Findings",
+    "Paths",
     "Reference",
     "descend",
     "inspect",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from runfox.expressions.library import json_path, library
 from runfox.expressions.syntax import ARITY, SCOPED, arguments_of, is_expression
-from runfox.jsonvalue import JSONObject, JSONValue
+from runfox.jsonvalue import JSONObject, JSONValue, shown
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -41,14 +41,24 @@ class Findings:
     references: list[Reference] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     derivable: bool = True
+    paths: Paths = field(default_factory=dict, compare=False)
 
 
-def inspect(value: JSONValue) -> Findings:
+MAX_PATHS = 5_000
+"""JSONPaths of one definition that differ: parsing one takes the better part of a millisecond."""
+
+
+Paths: TypeAlias = "dict[str, str | None]"
+"""JSONPaths, each with what is wrong with it."""
+
+
+def inspect(value: JSONValue, paths: Paths | None = None) -> Findings:
     """Find the step references and the faults of a value and of all expressions in it.
 
-    Raises `MissingExtra` where an operator needs a library that is not installed.
+    `paths` are the JSONPaths of the definition so far, to which those of `value` are added. Raises `MissingExtra` where
+    an operator needs a library that is not installed.
     """
-    findings = Findings()
+    findings = Findings(paths={} if paths is None else paths)
     _inspect(value, (), findings, scoped=False)
     return findings
 
@@ -108,7 +118,18 @@ def _inspect_vars(expression: JSONValue, place: Path, findings: Findings) -> Non
     if not isinstance(expression, str) or not expression:
         findings.faults.append(Fault(place, "'vars' takes a JSONPath, a text like 'steps[*].output.score'"))
         return
+    if expression not in findings.paths:
+        findings.paths[expression] = _wrong_with(expression, len(findings.paths))
+    wrong = findings.paths[expression]
+    if wrong is not None:
+        findings.faults.append(Fault(place, f"{shown(expression)!r} is no JSONPath: {wrong}"))
+
+
+def _wrong_with(path: str, others: int) -> str | None:
+    if others >= MAX_PATHS:
+        return f"it is one of more than {MAX_PATHS:,} different ones: use fewer"
     try:
-        json_path(expression)
+        json_path(path)
     except ValueError as error:
-        findings.faults.append(Fault(place, f"{expression!r} is no JSONPath: {error}"))
+        return str(error)
+    return None

@@ -9,7 +9,12 @@ from typing import Protocol
 
 from runfox.errors import MissingExtra
 from runfox.expressions.context import MISSING, Context, Evaluate
-from runfox.jsonvalue import JSONValue
+from runfox.expressions.jsonpath import metered
+from runfox.expressions.metering import spend
+from runfox.jsonvalue import JSONValue, shown
+
+MAX_PATH_LENGTH = 500
+"""Characters of a JSONPath. Its parser and its evaluation recurse."""
 
 
 class Library(Protocol):
@@ -34,22 +39,28 @@ _ONE_ROOT = re.compile(rf"(?:\$\.)?({_NAME})(?:\.(?:{_NAME}|\*)|\[(?:\*|-?[0-9]+
 """Paths that plainly stay below their first name: no `$` within, no operator, no parent, nothing of JSONPath's rest."""
 
 
-@functools.lru_cache(maxsize=1024)
 def json_path(text: str) -> Evaluate:
     """A JSONPath, parsed once. Raises ValueError."""
+    if len(text) > MAX_PATH_LENGTH:
+        raise ValueError(f"it has more than {MAX_PATH_LENGTH} characters")
+    return _json_path(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _json_path(text: str) -> Evaluate:
     library()
     from jsonpath_ng.ext.parser import parse
 
     try:
-        parsed = parse(text)
+        parsed = metered(parse(text))
     except Exception as error:  # jsonpath-ng raises its own and ply's errors, which have no common root
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(shown(str(error) or type(error).__name__, 300)) from error
     plain = _ONE_ROOT.fullmatch(text)
     name = plain.group(1) if plain else None
 
     def find(context: Context) -> JSONValue:
         if name is None:
-            data = context.everything()
+            data = everything(context)
         else:
             root = context.root(name, MISSING)
             if root is MISSING:
@@ -58,3 +69,11 @@ def json_path(text: str) -> Evaluate:
         return [match.value for match in parsed.find(data)]
 
     return find
+
+
+def everything(context: Context) -> JSONValue:
+    """All of the data, which may have to be put together."""
+    data = context.everything()
+    if isinstance(data, dict):
+        spend(sum(len(value) for value in data.values() if isinstance(value, dict)))
+    return data

@@ -30,12 +30,14 @@ def spread(random: float, number: int) -> float:
     return (random + number * _GOLDEN_RATIO) % 1.0
 
 
-def as_output(output: JSONValue, op: str) -> JSONObject:
-    """What a run's result counts as: None as ``{}``, anything else that is no JSON mapping as an error that says so."""
+def as_output(output: JSONValue, op: str, max_size: int) -> JSONObject:
+    """What a run's result counts as: None as ``{}``, anything else that is no JSON mapping of at most `max_size` bytes
+    as an error that says so.
+    """
     if output is None:
         return {}
     try:
-        return copy_object(output, f"the output of step {op!r}")
+        return copy_object(output, f"the output of step {op!r}", max_size)
     except InvalidJSON as error:
         return error_output(error)
 
@@ -64,7 +66,7 @@ def apply_result(draft: Draft, result: StepResult, random: float) -> StepRecord 
         if result.run_id is not None and (result.run_id < step.run_id or step.status in _SETTLED):
             draft.retired.append((result.op, result.run_id))
         return None
-    output = as_output(result.output, result.op)
+    output = as_output(result.output, result.op, draft.base.plan.limits.value_size)
     draft.retired.append((step.op, step.run_id))
     draft.merge(step.op, output)
     _follow(draft, step, output, random)
