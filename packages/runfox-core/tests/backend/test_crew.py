@@ -153,9 +153,12 @@ def test_a_free_thread_asks_on_while_the_others_are_at_work(runner: Asked, crews
     crew.start()
     dispatch(runner, "slow")
     assert begun.get(timeout=PATIENCE) == "slow"
+    earlier = runner.questions.qsize()
     for op in "abc":
         dispatch(runner, op)
         assert begun.get(timeout=PATIENCE) == op
+    questions = [runner.questions.get() for _ in range(runner.questions.qsize())]
+    assert set(questions[earlier:]) == {1}
     free.set()
 
 
@@ -165,6 +168,37 @@ def test_an_idle_crew_asks_less_and_less_often_until_there_is_a_job(runner: Aske
     assert pauses == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]
     assert [crew._next_pause(failed=True) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert crew._next_pause(failed=False) == 0.05
+
+
+def test_a_crew_that_begins_asks_often_at_first_however_long_it_was_idle_before(
+    runner: Asked, crews: list[Crew]
+) -> None:
+    worked = threading.Event()
+    crew = a_crew(runner, 1, lambda job: worked.set(), poll_interval=NEVER)
+    crew._pause = NEVER
+    crews.append(crew)
+    crew.start()
+    assert runner.questions.get(timeout=PATIENCE)
+    dispatch(runner, "a")
+    assert worked.wait(PATIENCE)
+
+
+def test_a_crew_that_found_a_job_asks_often_again(runner: Asked, crews: list[Crew]) -> None:
+    worked = threading.Semaphore(0)
+    crew = a_crew(runner, 1, lambda job: worked.release(), poll_interval=NEVER)
+
+    def long_idle() -> None:
+        runner.before_answer = lambda: None
+        crew._pause = NEVER
+
+    dispatch(runner, "a")
+    runner.before_answer = long_idle
+    crews.append(crew)
+    crew.start()
+    for op in "bcd":
+        assert worked.acquire(timeout=PATIENCE)
+        dispatch(runner, op)
+    assert worked.acquire(timeout=PATIENCE)
 
 
 @pytest.mark.usefixtures("no_polling")
@@ -186,7 +220,7 @@ def test_a_kick_during_a_question_is_not_lost(runner: Asked, crews: list[Crew]) 
 
 def test_what_was_taken_and_not_begun_is_given_back_by_stop(runner: Asked, crews: list[Crew]) -> None:
     worked: list[str] = []
-    crew = a_crew(runner, 1, lambda job: worked.append(job.op))
+    crew = a_crew(runner, 2, lambda job: worked.append(job.op))
     asked, stop = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -204,9 +238,36 @@ def test_what_was_taken_and_not_begun_is_given_back_by_stop(runner: Asked, crews
     assert stopper.is_alive()  # it may still be taken
     stop.set()
     stopper.join(PATIENCE)
-    assert crew.join(PATIENCE)
     assert (worked, runner.given_back) == ([], ["a"])
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+    assert crew.join(PATIENCE)
+    assert runner.given_back == ["a"]
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_a_question_that_finds_nothing_is_the_last_one_after_stop(runner: Asked) -> None:
+    crew = a_crew(runner, 1, poll_interval=NEVER)
+    asked = threading.Event()
+
+    def stop() -> None:
+        asked.set()
+        while crew.serving:
+            pass
+
+    runner.before_answer = stop
+    crew.start()
+    assert asked.wait(PATIENCE)
+    crew.stop()
+    assert crew.join(PATIENCE)
+    assert runner.questions.qsize() == 1
+
+
+def test_a_crew_that_serves_again_is_not_waited_for(runner: Asked, crews: list[Crew]) -> None:
+    crew = a_crew(runner, 1)
+    crews.append(crew)
+    crew.start()
+    assert crew.join(PATIENCE)
+    assert crew.serving
 
 
 def test_stop_does_not_wait_for_what_runs_and_join_does(runner: Asked, crews: list[Crew]) -> None:

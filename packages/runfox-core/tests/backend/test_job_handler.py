@@ -217,6 +217,17 @@ def test_a_job_whose_lease_can_not_be_watched_is_given_back(monkeypatch: pytest.
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 
 
+def test_a_lease_is_renewed_no_longer_than_its_job_runs() -> None:
+    runner, watched = InProcessRunner(), []
+
+    def execute(op: str, inputs: Any) -> None:
+        watched.append(len(job_handler.heartbeats.of(runner)._watched))
+
+    handle(runner, execute)
+    assert watched == [1]
+    assert not job_handler.heartbeats.of(runner)._watched
+
+
 # The end of the process
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from runfox.backend import Backend, InMemoryStore, InProcessRunner, sweep
+from runfox.backend.recovery import Sweeper
 from runfox.definition import parse_dict
 from runfox.errors import StorageUnavailable
 from runfox.records import RecordPatch, WorkflowRecord
@@ -337,6 +338,46 @@ def test_executions_that_fail_again_and_again_do_not_keep_the_others_waiting(clo
     assert sweep(sweeper, limit=2) == 2
     assert [job.workflow_execution_id for job in backend.pending_tasks()] == others[:2]
     assert sweep(sweeper, limit=2) == 1
+
+
+def test_who_sweeps_again_and_again_leaves_alone_what_failed_a_short_while_ago(
+    clock: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(InMemoryStore):
+        asked: ClassVar[list[str]] = []
+
+        def load(self, key: str) -> WorkflowRecord:
+            self.asked.append(key)
+            raise StorageUnavailable("gone")
+
+    times = [0.0]
+    monkeypatch.setattr("runfox.backend.recovery.time.monotonic", lambda: times[0])
+    backend = a_backend(clock, store=Broken())
+    key = create(backend)
+    backend.runner.dispatch(key, [DispatchJob(key, "a", {})])
+    clock.now += 61
+    sweeper = Sweeper(a_backend(clock, store=backend.store, runner=backend.runner))
+    for _ in range(3):
+        assert sweeper.attend_due(10) == sweeper.attend_held(10) == []
+    assert Broken.asked == [key]
+    times[0] = 61.0
+    assert sweeper.attend_held(10) == []
+    assert Broken.asked == [key, key]
+    assert caplog.messages == [f"execution {key} could not be attended to"] * 2
+
+
+def test_many_executions_of_another_store_keep_none_of_ours_waiting(
+    clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = a_backend(clock)
+    for number in range(5):
+        backend.runner.dispatch(f"other#{number}", [DispatchJob(f"other#{number}", "a", {})])
+    clock.now += 1
+    key = create(backend)
+    backend.attend(key)
+    clock.now += 61
+    assert Sweeper(backend).attend_held(2) == [key]
+    assert caplog.messages == []
 
 
 def test_of_several_sweeps_one_attends(clock: Any) -> None:

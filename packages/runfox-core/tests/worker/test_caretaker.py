@@ -109,6 +109,7 @@ def test_what_is_due_later_is_left_to_the_sweeps() -> None:
     caretaker.settled("w#1", in_seconds(backend, 4))
     caretaker.settled("w#2", in_seconds(backend, 6))
     assert list(caretaker._visits) == ["w#1"]
+    assert caretaker._visits["w#1"].only_if_due  # somebody else may be quicker
     caretaker.settled("w#1", in_seconds(backend, 6))
     assert not caretaker._visits
 
@@ -243,6 +244,29 @@ def test_whoever_carries_on_is_told_that_something_was_dispatched(start: Any) ->
     create(backend)
     start(Caretaker(backend, 0.01, told.set))
     assert told.wait(PATIENCE)
+
+
+def test_whoever_carries_on_is_told_of_a_visit_too() -> None:
+    backend, told = a_backend(), []
+    caretaker = Caretaker(backend, NEVER, lambda: told.append("told"))
+    caretaker.failed(create(backend), StorageUnavailable("gone"))
+    visit_now(caretaker)
+    assert told == ["told"]
+
+
+def test_workers_that_sweep_at_the_same_moment_begin_at_different_ends() -> None:
+    backend = a_backend(recover_after=0.0)
+    keys = [create(backend) for _ in range(20)]
+    caretaker = a_caretaker(backend)
+    caretaker._sweep(caretaker._rounds()[0])
+    order = [job.workflow_execution_id for job in backend.pending_tasks()]
+    assert sorted(order) == sorted(keys)
+    assert order != keys  # one in 20! times it is the same
+
+
+def test_the_runner_is_not_asked_more_often_than_the_store() -> None:
+    _, held = a_caretaker(a_backend(recover_after=0.0), sweep_interval=5.0)._rounds()
+    assert held.interval == 5.0
 
 
 def test_a_store_that_can_not_be_asked_is_told_of_once_and_asked_again(

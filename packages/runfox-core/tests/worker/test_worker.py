@@ -274,6 +274,35 @@ def test_a_commit_whose_reply_was_lost_is_repaired_at_once() -> None:
     assert store.losses == 0
 
 
+def test_a_late_result_is_not_taken_for_that_of_the_next_run() -> None:
+    second, first_is_over = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    class Runner(InProcessRunner):
+        def submit_work_result(self, key: str, op: str, output: Any, run_id: int | None = None) -> None:
+            super().submit_work_result(key, op, output, run_id)
+            if run_id == 0:
+                first_is_over.set()
+
+    def execute(op: str, inputs: Any) -> Mapping[str, Any]:
+        calls.append(op)
+        if len(calls) == 1:
+            assert second.wait(PATIENCE)
+            return {"run": 1}
+        second.set()
+        assert first_is_over.wait(PATIENCE)
+        return {"run": 2}
+
+    backend = Backend(runner=Runner())
+    step = {"op": "a", "timeout": 0.05, "retry": {"max_attempts": 2}}
+    workflow = Workflow.from_dict({"steps": [step], "outputs": {"run": {"var": "steps.a.output.run"}}}, backend)
+    workflow.start()
+    with Worker(backend, execute, concurrency=2):
+        answer = workflow.result(PATIENCE)
+    # The second run may be overdue, too, on a slow machine; then there is no result.
+    assert answer in (Complete({"run": 2}), Complete({"run": None}))
+
+
 # Ending
 
 
@@ -293,6 +322,9 @@ def test_stop_finishes_what_runs_and_takes_nothing_more() -> None:
     blocking.free.set()
     stopper.join(PATIENCE)
     assert stopped == [True]
+    assert worker._settling is not None
+    assert worker._settling.caretaker._thread is not None
+    assert not worker._settling.caretaker._thread.is_alive()
     assert not worker.busy
     # What was finished was settled, and what follows dispatched for others.
     assert sorted(job.op for job in backend.pending_tasks()) == ["a", "b", "b"]
@@ -308,6 +340,31 @@ def test_what_still_runs_when_stop_has_waited_long_enough_is_given_back() -> Non
     blocking.free.set()
     assert worker.stop(PATIENCE) is True
     assert gather(runner, 1) == {"a": {"op": "a"}}  # whoever brings it first
+
+
+def test_a_worker_that_is_left_keeps_no_result_and_one_that_starts_again_does() -> None:
+    class Failing(InProcessRunner):
+        failures = 1_000_000
+        tried = threading.Event()
+
+        def submit_work_result(self, *arguments: Any) -> None:
+            if self.failures:
+                self.failures -= 1
+                self.tried.set()
+                raise StorageUnavailable("gone")
+            super().submit_work_result(*arguments)
+
+    runner, calls = Failing(), []
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    worker = Worker(runner, lambda op, inputs: calls.append(op), lease_seconds=100_000).start()
+    assert runner.tried.wait(PATIENCE)
+    assert worker.stop(timeout=0.0) is False
+    assert worker.stop(PATIENCE) is True
+    assert pending(runner) == ["a"]
+    runner.failures = 3
+    with worker:
+        assert gather(runner, 1) == {"a": None}
+    assert calls == ["a", "a"]
 
 
 def test_an_executor_may_stop_its_worker() -> None:
@@ -328,6 +385,34 @@ def test_a_stopped_worker_can_start_again() -> None:
         assert worker.start() is worker.start()
         gather(runner, 1)
         assert worker.stop(PATIENCE)
+
+
+def test_a_worker_can_run_again() -> None:
+    runner = queued()
+    worker = Worker(runner, echo)
+    for run_id in range(3):
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        runner.dispatch(KEY, [DispatchJob(KEY, "a", {}, run_id)])
+        gather(runner, 1)
+        assert worker._started
+        assert worker.stop(PATIENCE)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_the_handler_of_sigterm_is_put_back() -> None:
+    def mine(*_: object) -> None:
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        runner = queued("a")
+        worker = Worker(runner, lambda op, inputs: worker.stop() and None)
+        worker.run()
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_run_ends_when_another_thread_stops_it() -> None:
@@ -361,6 +446,15 @@ def test_an_executors_interrupt_is_not_swallowed(
     with pytest.raises(interrupt):
         ended.stop()
     assert ended.stop() is True
+    again = Worker(runner, execute).start()
+    while again._started:
+        pass
+    again.start()
+    assert again._interrupt is None
+    while again._started:
+        pass
+    with pytest.raises(interrupt):
+        again.stop()
 
 
 def test_an_interrupt_while_it_waits_finishes_what_runs_and_is_raised(
@@ -374,9 +468,12 @@ def test_an_interrupt_while_it_waits_finishes_what_runs_and_is_raised(
         blocking.free.set()
         raise KeyboardInterrupt
 
+    told: list[bool] = []
     monkeypatch.setattr(worker, "_wait", interrupted)
+    monkeypatch.setattr("runfox.worker.worker.logger.filters", [lambda record: told.append(worker._started) or True])
     with pytest.raises(KeyboardInterrupt):
         worker.run()
+    assert told == [False]  # whoever reads it can rely on it
     assert gather(runner, 1) == {"a": {"op": "a"}}
     assert caplog.messages == ["interrupted: what runs is finished first, interrupt again to leave it"]
 

@@ -143,7 +143,6 @@ class Crew:
             finally:
                 with self._lock:
                     self._at_work -= 1
-                    self._left.notify_all()
 
     def _next(self) -> DispatchJob | None:
         """The next job to work on; None when the thread is to end."""
