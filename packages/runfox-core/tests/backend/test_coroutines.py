@@ -79,6 +79,33 @@ def test_an_interrupt_in_one_reaches_its_caller_and_no_other(loop: EventLoop, in
     loop.close()
 
 
+def test_a_coroutine_that_stops_the_loop_stops_nobody(loop: EventLoop) -> None:
+    async def stops() -> int:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return 1
+
+    assert [loop.run(stops()) for _ in range(3)] == [1, 1, 1]
+    loop.close()
+
+
+def test_should_the_thread_not_start_the_next_call_tries_again(
+    loop: EventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def number() -> int:
+        return 1
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            loop.run(number())
+    assert loop.run(number()) == 1
+    loop.close()
+
+
 def test_the_callers_context_is_the_coroutines(loop: EventLoop) -> None:
     name: contextvars.ContextVar[str] = contextvars.ContextVar("name")
     name.set("caller")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from runfox.backend import InProcessRunner
+from runfox.backend import crew as module
 from runfox.backend.crew import Crew, is_served
 from runfox.backend.job_handler import JobHandler
 from runfox.errors import StorageUnavailable
@@ -81,6 +82,12 @@ def dispatch(runner: InProcessRunner, *ops: str) -> None:
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_crew_of_nobody_is_refused(runner: Asked, size: int) -> None:
     with pytest.raises(ValueError, match="1 or more"):
+        a_crew(runner, size)
+
+
+@pytest.mark.parametrize("size", [2.0, float("nan"), "2"])
+def test_a_crew_of_parts_of_somebody_is_refused(runner: Asked, size: Any) -> None:
+    with pytest.raises(TypeError, match="integer"):
         a_crew(runner, size)
 
 
@@ -327,6 +334,74 @@ def test_what_fails_in_the_work_stops_no_thread(
     assert [type(interrupt) for interrupt in interrupts] == [KeyboardInterrupt]
 
 
+def test_an_interrupt_of_the_queue_leaves_a_crew_that_asks_on(runner: Asked, crews: list[Crew]) -> None:
+    worked, interrupts = threading.Event(), []
+
+    def interrupt() -> None:
+        runner.before_answer = lambda: None
+        raise SystemExit
+
+    runner.before_answer = interrupt
+    crew = a_crew(runner, 1, lambda job: worked.set(), interrupted=interrupts.append)
+    crews.append(crew)
+    crew.start()
+    while not interrupts:
+        pass
+    dispatch(runner, "a")
+    assert worked.wait(PATIENCE)
+    assert [type(one) for one in interrupts] == [SystemExit]
+
+
+def test_stop_does_not_wait_for_a_job_where_another_user_has_come(runner: Asked, crews: list[Crew]) -> None:
+    begun, free, asked = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def work(job: DispatchJob) -> None:
+        begun.release()
+        assert free.wait(PATIENCE)
+
+    def wait() -> None:
+        asked.set()
+        while not crew.serving:
+            pass
+
+    dispatch(runner, "a")
+    crew = a_crew(runner, 2, work)
+    crews.append(crew)
+    crew.start()
+    assert begun.acquire(timeout=PATIENCE)
+    runner.before_answer = wait
+    dispatch(runner, "b")
+    crew.kick()
+    assert asked.wait(PATIENCE)
+    stopper = threading.Thread(target=crew.stop)
+    stopper.start()
+    while crew.serving:
+        pass
+    crew.start()
+    stopper.join(PATIENCE)
+    assert not stopper.is_alive()
+    free.set()
+
+
+def test_when_the_process_ends_nothing_more_is_begun(runner: Asked) -> None:
+    crew = a_crew(runner, 2)
+    crew.start()
+    crew.start()
+    module._leave()
+    assert not crew.serving
+    assert crew.join(PATIENCE)
+
+
+def test_a_stop_too_many_is_none(runner: Asked) -> None:
+    crew = a_crew(runner, 1)
+    crew.stop()
+    crew.start()
+    assert crew.serving
+    crew.stop()
+    crew.stop()
+    assert crew.join(PATIENCE)
+
+
 def test_should_a_thread_not_start_those_that_did_leave(runner: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     started: list[threading.Thread] = []
@@ -344,6 +419,7 @@ def test_should_a_thread_not_start_those_that_did_leave(runner: Asked, monkeypat
     for thread in started:
         thread.join(PATIENCE)
     assert crew._threads == []
+    assert not crew.serving
 
 
 def test_a_runner_is_served_while_a_crew_of_this_process_takes_its_jobs(runner: Asked) -> None:

@@ -22,6 +22,12 @@ KEY = "w#e"
 PATIENCE = 60.0
 
 
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that can't be submitted is not kept."""
+    monkeypatch.setattr("runfox.backend.inprocess_worker.PATIENCE", 0.0)
+
+
 def a_runner(*ops: str, clock: Any = None, **options: Any) -> InProcessRunner:
     runner = InProcessRunner(**options) if clock is None else InProcessRunner(clock=clock, **options)
     runner.dispatch(KEY, [DispatchJob(KEY, op, {"n": n}) for n, op in enumerate(ops)])
@@ -284,6 +290,7 @@ def test_a_job_whose_lease_lapsed_may_run_twice_in_one_worker(clock: Any) -> Non
     assert gathered(runner) == {"a": {"run": 2}}
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_a_job_whose_result_could_not_be_submitted_is_given_back() -> None:
     runner = FailingRunner()
     runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
@@ -297,6 +304,7 @@ def test_a_job_whose_result_could_not_be_submitted_is_given_back() -> None:
     assert gathered(runner) == {"a": None}
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_a_job_whose_result_has_arrived_is_not_given_back_although_its_reply_was_lost() -> None:
     runner = FailingRunner(late=True)
     runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
@@ -368,6 +376,21 @@ def test_an_exception_that_cannot_say_what_it_is_counts_by_its_name() -> None:
     finally:
         logging.disable(logging.NOTSET)
     assert [result.output for result in runner.gather(KEY)] == [{"ok": False, "error": "Mute", "error_type": "Mute"}]
+
+
+def test_a_result_is_kept_while_the_runner_fails_for_a_moment() -> None:
+    class Moody(FailingRunner):
+        failures = 3
+
+        def submit_work_result(self, *args: Any) -> None:
+            self.failures -= 1
+            self.fails = {"submit"} if self.failures >= 0 else set()
+            super().submit_work_result(*args)
+
+    runner, calls = Moody(), []
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    assert InProcessWorker(runner, lambda op, inputs: calls.append(op)).work() == 1
+    assert (calls, gathered(runner)) == (["a"], {"a": None})
 
 
 # Threads

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -44,16 +47,41 @@ def handle(runner: InProcessRunner, execute: Any, **options: Any) -> Any:
     return handler.handle(job)
 
 
-def test_a_lease_that_can_not_be_renewed_in_time_is_refused() -> None:
-    with pytest.raises(ValueError, match="more than 0"):
-        JobHandler(InProcessRunner(), print, lease_seconds=0)
-    with pytest.raises(ValueError, match="more than 0"):
-        JobHandler(InProcessRunner(lease_seconds=0), print)
+@pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan])
+def test_a_lease_that_can_not_be_renewed_in_time_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="a lease of"):
+        JobHandler(InProcessRunner(), print, lease_seconds=seconds)
 
 
-def test_one_text_is_no_list_of_queues() -> None:
-    with pytest.raises(TypeError, match=r"give a list of names, \['gpu'\]"):
-        JobHandler(InProcessRunner(), print, queues="gpu")
+def test_a_runner_that_says_nothing_of_its_leases_gets_a_minute() -> None:
+    runner = InProcessRunner()
+    runner.lease_seconds = None  # type: ignore[assignment]  # a stranger's
+    assert JobHandler(runner, print).lease_seconds == 60
+
+
+@pytest.mark.parametrize("text", ["gpu", b"gpu"])
+def test_one_text_is_no_list_of_queues(text: Any) -> None:
+    with pytest.raises(TypeError, match="give a list of names"):
+        JobHandler(InProcessRunner(), print, queues=text)
+
+
+@pytest.mark.parametrize("queues", [[], [5], ["gpu", b"cpu"]])
+def test_queues_that_no_job_can_have_are_refused(queues: Any) -> None:
+    with pytest.raises(ValueError, match="None for jobs without one, or nothing for all"):
+        JobHandler(InProcessRunner(), print, queues=queues)
+
+
+def test_queues_may_be_given_in_any_form_and_are_kept() -> None:
+    runner = InProcessRunner()
+    handler = JobHandler(runner, print, queues=(name for name in ("gpu", None)))  # type: ignore[arg-type]  # on purpose
+    for run_id in range(2):
+        runner.dispatch(KEY, [DispatchJob(KEY, "a", {}, run_id, queue="gpu")])
+        assert len(handler.take(1)) == 1
+
+
+def test_jobs_that_are_never_given_up_or_never_begun_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_deliveries must be 1 or more"):
+        JobHandler(InProcessRunner(), print, max_deliveries=0)
 
 
 def test_what_was_submitted_is_what_is_given_whatever_the_executor_does_with_it_later() -> None:
@@ -148,7 +176,7 @@ def test_an_executor_can_ask_for_its_job_and_so_can_a_coroutine() -> None:
 
 def test_a_result_that_can_not_be_submitted_is_kept_and_submitted_again(caplog: pytest.LogCaptureFixture) -> None:
     runner = Failing(failures=3)
-    assert handle(runner, lambda op, inputs: {"x": 1}, keeps_results=True) == {"x": 1}
+    assert handle(runner, lambda op, inputs: {"x": 1}) == {"x": 1}
     assert runner.submitted == [{"x": 1}]
     assert caplog.messages == ["a result of step 'a' could not be submitted, and is kept until it can"]
 
@@ -165,7 +193,7 @@ def test_a_result_is_kept_for_the_length_of_a_lease_and_no_longer(monkeypatch: p
     monkeypatch.setattr(job_handler, "time", Clock)
     runner = Failing(failures=1_000)
     with pytest.raises(StorageUnavailable):
-        handle(runner, lambda op, inputs: {}, keeps_results=True, lease_seconds=10)
+        handle(runner, lambda op, inputs: {}, lease_seconds=10)
     assert runner.failures == 1_000 - 4
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 
@@ -173,7 +201,7 @@ def test_a_result_is_kept_for_the_length_of_a_lease_and_no_longer(monkeypatch: p
 def test_who_is_in_a_hurry_keeps_no_result() -> None:
     runner = Failing(failures=1_000_000)
     runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
-    handler = JobHandler(runner, lambda op, inputs: {}, keeps_results=True)
+    handler = JobHandler(runner, lambda op, inputs: {})
     (job,) = handler.take(1)
     raised: list[BaseException] = []
 
@@ -202,7 +230,7 @@ def test_a_runner_that_refuses_even_the_error_gives_the_job_back() -> None:
 
     runner = Refusing()
     with pytest.raises(InvalidJSON):
-        handle(runner, lambda op, inputs: {})
+        handle(runner, lambda op, inputs: {}, patience=0.0)
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 
 
@@ -229,6 +257,64 @@ def test_a_lease_is_renewed_no_longer_than_its_job_runs() -> None:
 
 
 # The end of the process
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, type("Odd", (BaseException,), {})])
+def test_what_is_no_interrupt_is_an_error_result(error: type[BaseException]) -> None:
+    def execute(op: str, inputs: Any) -> None:
+        raise error
+
+    assert handle(InProcessRunner(), execute)["error_type"] == error.__name__
+
+
+def test_an_error_after_the_process_has_begun_to_leave_gives_the_job_back() -> None:
+    runner = InProcessRunner()
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+
+    def execute(op: str, inputs: Any) -> None:
+        handler.hurry()
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    handler = JobHandler(runner, execute)
+    with pytest.raises(RuntimeError):
+        handler.handle(handler.take(1)[0])
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+
+
+AT_EXIT = """
+import asyncio, sys, threading
+import runfox
+
+async def to_thread(op, inputs):
+    begun.set()
+    await asyncio.to_thread(over.wait)
+    await asyncio.to_thread(print, "too late")
+
+def futures(op, inputs):
+    begun.set()
+    over.wait()
+    from concurrent.futures import ThreadPoolExecutor
+    ThreadPoolExecutor().submit(print, "too late")
+
+class Runner(runfox.InProcessRunner):
+    def submit_work_result(self, *arguments):
+        print("submitted", *arguments, flush=True)
+
+begun, over = threading.Event(), threading.Event()
+runner = Runner()
+runner.dispatch("w#e", [runfox.DispatchJob("w#e", "a", {})])
+runfox.Worker(runner, globals()[sys.argv[1]]).start()
+begun.wait()
+threading._register_atexit(over.set)
+"""
+
+
+@pytest.mark.parametrize("executor", ["to_thread", "futures"])
+def test_what_an_executor_loses_by_the_end_of_the_process_is_no_result(executor: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT, executor], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert "submitted" not in done.stdout
 
 
 def blocked(runner: InProcessRunner) -> tuple[JobHandler, threading.Thread, Callable[[], None]]:

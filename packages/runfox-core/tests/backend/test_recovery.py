@@ -363,7 +363,20 @@ def test_who_sweeps_again_and_again_leaves_alone_what_failed_a_short_while_ago(
     times[0] = 61.0
     assert sweeper.attend_held(10) == []
     assert Broken.asked == [key, key]
-    assert caplog.messages == [f"execution {key} could not be attended to"] * 2
+    assert caplog.messages == [f"execution {key} could not be attended to"]  # once, for as long as it lasts
+
+
+def test_a_sweep_that_is_stopped_begins_nothing_more(clock: Any) -> None:
+    backend = a_backend(clock)
+    for _ in range(3):
+        backend.attend(create(backend))
+    clock.now += 61
+    attended: list[str] = []
+    sweeper = Sweeper(backend, stopped=lambda: bool(attended))
+    attend = sweeper._repair
+    sweeper._repair = lambda key: attended.append(key) or attend(key)  # type: ignore[method-assign, func-returns-value]
+    assert len(sweeper.attend_due(10)) == 1
+    assert sweeper.attend_due(10) == sweeper.attend_held(10) == []
 
 
 def test_many_executions_of_another_store_keep_none_of_ours_waiting(

@@ -158,6 +158,24 @@ def test_what_fails_again_is_tried_later_and_later_and_at_last_left_to_the_sweep
     assert not caretaker._visits
 
 
+def test_where_no_sweep_finds_it_an_execution_is_tried_for_as_long_as_it_takes() -> None:
+    caretaker = a_caretaker(a_backend(SharedStore()))
+    for _ in range(30):
+        caretaker.failed("w#1", StorageUnavailable("gone"))
+    assert caretaker._visits["w#1"].at - time.monotonic() <= 5
+
+
+def test_trouble_is_told_of_once_for_as_long_as_it_lasts(caplog: pytest.LogCaptureFixture) -> None:
+    backend = a_backend()
+    caretaker = a_caretaker(backend)
+    for number in range(5):
+        caretaker.failed(f"w#{number}", StorageUnavailable("gone"))
+    assert len(caplog.messages) == 1
+    caretaker.settled("w#9", in_seconds(backend, 1))
+    caretaker.failed("w#10", StorageUnavailable("gone again"))
+    assert len(caplog.messages) == 2
+
+
 def test_a_repair_that_is_due_is_not_given_up_for_a_commit_of_another_thread() -> None:
     backend = a_backend()
     caretaker = a_caretaker(backend)

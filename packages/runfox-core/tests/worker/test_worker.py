@@ -22,7 +22,7 @@ from runfox import (
     Worker,
     Workflow,
 )
-from runfox.errors import StorageUnavailable
+from runfox.errors import NoWorker, StorageUnavailable
 
 PATIENCE = 60.0
 KEY = "w#e"
@@ -317,7 +317,7 @@ def test_stop_finishes_what_runs_and_takes_nothing_more() -> None:
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(worker.stop()))
     stopper.start()
-    while worker._started:
+    while worker._crew.serving:
         pass
     blocking.free.set()
     stopper.join(PATIENCE)
@@ -395,7 +395,7 @@ def test_a_worker_can_run_again() -> None:
         thread.start()
         runner.dispatch(KEY, [DispatchJob(KEY, "a", {}, run_id)])
         gather(runner, 1)
-        assert worker._started
+        assert worker._crew.serving
         assert worker.stop(PATIENCE)
         thread.join(PATIENCE)
         assert not thread.is_alive()
@@ -441,17 +441,17 @@ def test_an_executors_interrupt_is_not_swallowed(
     assert pending(runner) == ["a", "b"]
     assert caplog.messages == [f"the executor raised {interrupt.__name__}: its job was given back, and the worker ends"]
     ended = Worker(runner, execute).start()
-    while ended._started:
+    while ended._crew.serving:
         pass
     with pytest.raises(interrupt):
         ended.stop()
     assert ended.stop() is True
     again = Worker(runner, execute).start()
-    while again._started:
+    while again._crew.serving:
         pass
     again.start()
     assert again._interrupt is None
-    while again._started:
+    while again._crew.serving:
         pass
     with pytest.raises(interrupt):
         again.stop()
@@ -462,20 +462,104 @@ def test_an_interrupt_while_it_waits_finishes_what_runs_and_is_raised(
 ) -> None:
     runner, blocking = queued("a"), Blocking()
     worker = Worker(runner, blocking)
+    wait, told = worker._wait, []
+
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        wait()
+        blocking.await_jobs(1)
+        blocking.free.set()
+
+    monkeypatch.setattr(worker, "_wait", interrupted)
+    monkeypatch.setattr(
+        "runfox.worker.worker.logger.filters", [lambda record: told.append(worker._crew.serving) or True]
+    )
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert gather(runner, 1) == {"a": {"op": "a"}}
+    assert caplog.messages == ["interrupted: what runs is finished first, interrupt again to leave it"]
+    assert told == [False]  # whoever reads it can rely on it
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_second_interrupt_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, blocking = queued("a"), Blocking()
+    worker = Worker(runner, blocking)
 
     def interrupted() -> None:
         blocking.await_jobs(1)
-        blocking.free.set()
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
-    told: list[bool] = []
     monkeypatch.setattr(worker, "_wait", interrupted)
-    monkeypatch.setattr("runfox.worker.worker.logger.filters", [lambda record: told.append(worker._started) or True])
     with pytest.raises(KeyboardInterrupt):
         worker.run()
-    assert told == [False]  # whoever reads it can rely on it
-    assert gather(runner, 1) == {"a": {"op": "a"}}
-    assert caplog.messages == ["interrupted: what runs is finished first, interrupt again to leave it"]
+    assert pending(runner) == ["a"]
+    blocking.free.set()
+    assert worker.stop(PATIENCE)
+
+
+def test_a_programs_own_handler_of_interrupts_is_left_in_its_place() -> None:
+    def mine(*_: object) -> None:
+        raise AssertionError
+
+    before = signal.signal(signal.SIGINT, mine)
+    try:
+        worker = Worker(
+            queued("a"), lambda op, inputs: handlers.append(signal.getsignal(signal.SIGINT)) or worker.stop()
+        )
+        handlers: list[object] = []
+        worker.run()
+        assert handlers == [mine]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_start_that_fails_leaves_a_worker_that_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "runfox-worker":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
+    backend = Backend()
+    worker = Worker(backend, echo)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        worker.start()
+    assert worker.stop() is True
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with worker:
+        workflow = Workflow.from_dict(WIDE, backend)
+        workflow.start()
+        assert isinstance(workflow.result(PATIENCE), Complete)
+
+
+def test_a_coroutine_may_stop_its_worker() -> None:
+    runner, stopped = queued("a", "b"), []
+
+    async def execute(op: str, inputs: Any) -> None:
+        stopped.append(worker.stop())
+
+    worker = Worker(runner, execute)
+    worker.run()
+    assert stopped == [False]
+    assert pending(runner) == ["b"]
+
+
+def test_a_workflow_that_waits_for_the_only_thread_which_is_its_own_says_so() -> None:
+    backend = Backend()
+
+    def execute(op: str, inputs: Any) -> Mapping[str, Any]:
+        with pytest.raises(NoWorker):
+            Workflow.from_dict({"steps": [{"op": "inner"}]}, backend).run()
+        return {"op": op}
+
+    workflow = Workflow.from_dict({"steps": [{"op": "outer"}], "outputs": {"op": {"var": "state.op"}}}, backend)
+    workflow.start()
+    with Worker(backend, execute):
+        assert workflow.result(PATIENCE) == Complete({"op": "outer"})
 
 
 def test_a_backend_that_is_closed_gets_the_jobs_back_and_loses_no_more() -> None:
@@ -492,8 +576,10 @@ def test_a_backend_that_is_closed_gets_the_jobs_back_and_loses_no_more() -> None
 
 
 SCRIPT = """
-import sys, threading, time
+import signal, sys, threading, time
 import runfox
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 
 class Runner(runfox.InProcessRunner):
     def extend_lease(self, job, seconds=None):
@@ -503,8 +589,9 @@ class Runner(runfox.InProcessRunner):
 
 def execute(op, inputs):
     print("begun", op, flush=True)
-    sys.stdin.readline()
-    while worker._started:
+    if not sys.stdin.readline():
+        return
+    while worker._crew.serving:
         time.sleep(0.001)
     print("finished", op, flush=True)
 

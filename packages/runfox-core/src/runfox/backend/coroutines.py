@@ -6,12 +6,13 @@ import atexit
 import os
 import threading
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    import asyncio
+from contextlib import suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds."""
 
 
 class EventLoop:
@@ -19,14 +20,18 @@ class EventLoop:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._serving: _Serving | None = None
+        self._parents: list[_Serving | None] = []
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns, or raises. An interrupt of the caller cancels it."""
         import asyncio  # noqa: PLC0415  # it costs more to import than all of runfox, and few need it
 
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._begun())
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._begun().loop)
+        except BaseException:
+            coroutine.close()
+            raise
         try:
             return future.result()
         except BaseException:
@@ -34,36 +39,51 @@ class EventLoop:
             raise
 
     def close(self) -> None:
-        """End the loop and its thread; what still runs in it is left."""
+        """End the loop and its thread; what still runs in it is left, and so is a loop that a coroutine blocks."""
         with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None and self._thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            self._thread.join()
+            serving, self._serving = self._serving, None
+        if serving is not None:
+            serving.end()
 
-    def _begun(self) -> asyncio.AbstractEventLoop:
+    def leave_to_parent(self) -> None:  # pragma: no cover  # a test proves it, in a child that coverage does not follow
+        """In the child of a fork: the loop is the parent's, and so is what it waits with. It is kept, never closed."""
+        self._parents.append(self._serving)
+        self._lock = threading.Lock()
+        self._serving = None
+
+    def _begun(self) -> _Serving:
+        with self._lock:
+            if self._serving is None:
+                self._serving = _Serving()
+            return self._serving
+
+
+class _Serving:
+    """A loop that runs until `end`, whatever its coroutines do."""
+
+    def __init__(self) -> None:
         import asyncio  # noqa: PLC0415  # as above
 
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="runfox-coroutines", daemon=True
-                )
-                self._thread.start()
-            return self._loop
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    interrupted = True
-    while interrupted:
+        self.loop = asyncio.new_event_loop()
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, name="runfox-coroutines", daemon=True)
         try:
-            loop.run_forever()
-            interrupted = False
-        except (KeyboardInterrupt, SystemExit):
-            # A coroutine raised it. Its caller, in another thread, gets it; the others go on.
-            pass
-    loop.close()
+            self._thread.start()
+        except BaseException:
+            self.loop.close()
+            raise
+
+    def end(self) -> None:
+        self._ends = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        while not self._ends:
+            # A coroutine may stop the loop, or raise an interrupt, which its caller gets: the others go on.
+            with suppress(KeyboardInterrupt, SystemExit):
+                self.loop.run_forever()
+        self.loop.close()
 
 
 event_loop = EventLoop()
@@ -72,5 +92,4 @@ event_loop = EventLoop()
 atexit.register(event_loop.close)
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows has no fork
-    # The child has the loop, but not its thread.
-    os.register_at_fork(after_in_child=event_loop.__init__)  # type: ignore[misc]  # on an instance, on purpose
+    os.register_at_fork(after_in_child=event_loop.leave_to_parent)

@@ -7,14 +7,16 @@ no job that nobody works on.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import operator
 import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 
-from runfox.backend.job_handler import JobHandler
+from runfox.backend.job_handler import JobHandler, every
 from runfox.protocols import Runner
 from runfox.results import DispatchJob
 
@@ -44,7 +46,7 @@ class Crew:
         interrupted: Callable[[BaseException], None],
         poll_interval: float = POLL_INTERVAL,
     ) -> None:
-        if size < 1:
+        if operator.index(size) < 1:
             raise ValueError(f"concurrency must be 1 or more, not {size!r}")
         if not poll_interval > 0:
             raise ValueError(f"poll_interval must be more than 0 seconds, not {poll_interval!r}")
@@ -86,10 +88,15 @@ class Crew:
             self._pause = _FIRST_PAUSE
             while len(self._threads) < self.size:
                 thread = threading.Thread(target=self._loop, name="runfox-worker", daemon=True)
-                thread.start()
                 self._threads.append(thread)
-            # At last: should a thread not start, those that did leave.
+                try:
+                    thread.start()
+                except BaseException:
+                    # Those that did start find no user, and leave.
+                    self._threads.remove(thread)
+                    raise
             self._users += 1
+            self._left.notify_all()
 
     def kick(self) -> None:
         """Jobs may have come: ask at once."""
@@ -102,6 +109,8 @@ class Crew:
         is taken any more, and what nobody has begun was given back. (Without `wait` that is so a little later.)
         """
         with self._lock:
+            if not self._users:
+                return
             self._users -= 1
             self._changed.notify_all()
             self._kicked.notify_all()
@@ -177,6 +186,8 @@ class Crew:
             failed = True
             if not self._failing:
                 logger.exception("a worker can't take jobs, and goes on asking")
+        except BaseException as error:  # noqa: BLE001  # the thread has to live: it is the one that asks
+            self._interrupted(error)
         with self._lock:
             if jobs:
                 self._ready.extend(jobs)
@@ -210,13 +221,24 @@ _crews: weakref.WeakSet[Crew] = weakref.WeakSet()
 
 
 def is_served(runner: Runner) -> bool:
-    """True while a crew of this process takes jobs of `runner`."""
-    return any(crew.serving and crew.handler.runner is runner for crew in list(_crews))
+    """True while a crew of this process takes jobs of `runner`, and has a thread for them besides the caller."""
+    return any(
+        crew.serving and crew.handler.runner is runner and (crew.size > 1 or not crew.is_current())
+        for crew in every(_crews)
+    )
+
+
+@atexit.register
+def _leave() -> None:
+    """The process ends: no thread begins anything more."""
+    for crew in every(_crews):
+        while crew.serving:
+            crew.stop(wait=False)
 
 
 def _leave_to_parent() -> None:  # pragma: no cover  # a test proves it, in a child that coverage does not follow
     """In the child of a fork: the threads are the parent's."""
-    for crew in list(_crews):
+    for crew in every(_crews):
         crew._begin_anew()
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger("runfox")
 _COMPANY_SECONDS = 0.005
 _FIRST_PAUSE = 0.001
 _LONGEST_WAIT = 0.1
-_REPAIRS = 5
+_REPAIRS = 3
 _REPAIR_PAUSE = 0.02
 
 

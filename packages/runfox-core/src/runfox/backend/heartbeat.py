@@ -82,7 +82,7 @@ class Heartbeat:
             for watched in due:
                 _renew(watched)
             with self._lock:
-                self._changed.wait(max(0.0, self._wakes_at - time.monotonic()))
+                self._changed.wait(min(max(0.0, self._wakes_at - time.monotonic()), _IDLE_SECONDS))
 
 
 def _renew(watched: _Watched) -> None:

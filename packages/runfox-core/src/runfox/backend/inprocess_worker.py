@@ -12,6 +12,10 @@ from runfox.protocols import Runner
 logger = logging.getLogger("runfox")
 
 
+PATIENCE = 5.0
+"""For how many seconds a worker without threads of its own submits a result that can't be submitted again."""
+
+
 class InProcessWorker:
     """Executes a runner's jobs in this process, for whoever drives an execution.
 
@@ -36,7 +40,13 @@ class InProcessWorker:
         self.runner = runner
         self.concurrency = concurrency
         self._handler = JobHandler(
-            runner, executor, queues=queues, lease_seconds=lease_seconds, max_deliveries=max_deliveries
+            runner,
+            executor,
+            queues=queues,
+            lease_seconds=lease_seconds,
+            max_deliveries=max_deliveries,
+            # Who drives in the thread that executes wants to know before long.
+            patience=PATIENCE if concurrency == 1 else None,
         )
         self._crew = Crew(self._handler, concurrency, self._handler.handle, _tell_of_interrupt)
 
@@ -65,6 +75,7 @@ class InProcessWorker:
 
     def start(self) -> None:
         """Begin the threads, for as long as there is a `stop` to come; further calls are counted."""
+        self._handler.take_time()
         self._crew.start()
 
     def kick(self) -> None:
@@ -76,6 +87,8 @@ class InProcessWorker:
         more when it returns.
         """
         self._crew.stop()
+        if not self._crew.serving:
+            self._handler.hurry()
 
     def release(self) -> None:
         """Give back the jobs that are running: this process is about to leave them."""

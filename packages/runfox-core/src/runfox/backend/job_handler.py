@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from runfox.backend.coroutines import event_loop
 from runfox.backend.heartbeat import heartbeats
@@ -33,7 +34,8 @@ Executor: TypeAlias = Callable[[str, dict[str, Any]], Output | Coroutine[Any, An
 to be JSON."""
 
 MAX_DELIVERIES = 5
-"""How often a job is begun before it gets an error result instead (an executor that kills its process)."""
+"""How often a job is handed out before it gets an error result instead (an executor that kills its process). One that
+was given back counts, too."""
 
 LEASE_SECONDS = 60.0
 """For how long a worker has a job without renewing its lease."""
@@ -58,8 +60,8 @@ class JobHandler:
     """Takes jobs of one runner and runs them with one executor. Safe between threads.
 
     `lease_seconds` is asked for with every take; where it is None, a minute, or less if the runner's own leases are
-    shorter (its attribute of that name). With `keeps_results`, a result that can't be submitted is kept for the length
-    of a lease and submitted again; after that, and else at once, its job is given back.
+    shorter (its attribute of that name). A result that can't be submitted is kept and submitted again for `patience`
+    seconds, the length of a lease where it is None; then its job is given back.
     """
 
     def __init__(
@@ -70,19 +72,19 @@ class JobHandler:
         queues: Collection[str | None] | None = None,
         lease_seconds: float | None = None,
         max_deliveries: int = MAX_DELIVERIES,
-        keeps_results: bool = False,
+        patience: float | None = None,
     ) -> None:
-        if isinstance(queues, str):
-            raise TypeError(f"queues is the text {queues!r}: give a list of names, [{queues!r}]")
-        usual = min(LEASE_SECONDS, getattr(runner, "lease_seconds", LEASE_SECONDS))
+        usual = min(LEASE_SECONDS, getattr(runner, "lease_seconds", None) or LEASE_SECONDS)
         self.lease_seconds = usual if lease_seconds is None else lease_seconds
-        if not self.lease_seconds > 0:
+        if not 0 < self.lease_seconds < math.inf:
             raise ValueError(f"a lease of {self.lease_seconds!r} s: a worker needs more than 0 to renew it in time")
+        if max_deliveries < 1:
+            raise ValueError(f"max_deliveries must be 1 or more, not {max_deliveries!r}")
         self.runner = runner
         self._executor = executor
-        self._queues = None if queues is None else list(queues)
+        self._queues = None if queues is None else _checked(queues)
         self._max_deliveries = max_deliveries
-        self._patience = self.lease_seconds if keeps_results else 0.0
+        self._patience = self.lease_seconds if patience is None else patience
         self._hurried = threading.Event()
         # By job and not by run: where a lease lapsed, two threads may have the same run.
         self._running: dict[int, DispatchJob] = {}
@@ -92,6 +94,12 @@ class JobHandler:
     def running(self) -> int:
         """How many jobs are being run."""
         return len(self._running)
+
+    @property
+    def is_caller(self) -> bool:
+        """True inside an executor, or a coroutine, that this handler runs."""
+        job = _current.get(None)
+        return job is not None and id(job) in self._running
 
     def take(self, limit: int) -> list[DispatchJob]:
         """Up to `limit` pending jobs, oldest first."""
@@ -131,7 +139,9 @@ class JobHandler:
             self.give_back(job)
 
     def hurry(self) -> None:
-        """Keep no result any longer that can't be submitted, until `take_time`."""
+        """The process is about to leave what runs. Until `take_time` a result that can't be submitted is kept no
+        longer, and an error of an executor, which may have lost what it works with, gives its job back.
+        """
         self._hurried.set()
 
     def take_time(self) -> None:
@@ -140,7 +150,7 @@ class JobHandler:
 
     def _execute(self, job: DispatchJob) -> JSONValue:
         if job.delivery > self._max_deliveries:
-            message = f"given up after {self._max_deliveries} deliveries: its workers ended without a result"
+            message = f"given up after {self._max_deliveries} deliveries, none of which brought a result"
             return {"ok": False, "error": message, "error_type": "TooManyDeliveries"}
         token = _current.set(job)
         try:
@@ -149,12 +159,23 @@ class JobHandler:
                 output = event_loop.run(output)
             # A copy, so that what is submitted and what is settled are the same, whatever the executor goes on to do.
             return copy_json(output, f"the output of step {job.op!r}")
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            if self._is_left(error):
+                raise
             if not isinstance(error, InvalidJSON):
                 logger.exception("the executor raised in step %r of %s", job.op, job.workflow_execution_id)
             return error_output(error)
         finally:
             _current.reset(token)
+
+    def _is_left(self, error: BaseException) -> bool:
+        """True for an error that says nothing about the job: the process is about to end, and takes away what the
+        executor uses.
+        """
+        ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
+        return self._hurried.is_set() or (ending and isinstance(error, RuntimeError))
 
     def _submit(self, job: DispatchJob, output: JSONValue) -> JSONValue:
         ends_at = time.monotonic() + self._patience
@@ -182,19 +203,41 @@ class JobHandler:
         return output
 
 
+def _checked(queues: Collection[str | None]) -> tuple[str | None, ...]:
+    if isinstance(queues, (str, bytes)):
+        raise TypeError(f"queues is the text {queues!r}: give a list of names, [{queues!r}]")
+    names = tuple(queues)
+    if not names or any(name is not None and not isinstance(name, str) for name in names):
+        raise ValueError(f"queues is {list(names)!r}: give names, None for jobs without one, or nothing for all")
+    return names
+
+
+T = TypeVar("T")
+
+
+def every(known: weakref.WeakSet[T]) -> list[T]:
+    """What is in a set to which other threads may just be adding."""
+    while True:
+        try:
+            return list(known)
+        except RuntimeError:  # pragma: no cover  # it changed while it was read
+            pass
+
+
 _handlers: weakref.WeakSet[JobHandler] = weakref.WeakSet()
 
 
 @atexit.register
 def _leave() -> None:
     """The process ends, and with it its threads, in the middle of what they run."""
-    for handler in list(_handlers):
+    for handler in every(_handlers):
+        handler.hurry()
         handler.release()
 
 
 def _forget_jobs() -> None:  # pragma: no cover  # a test proves it, in a child that coverage does not follow
     """In the child of a fork: what the parent runs is the parent's."""
-    for handler in list(_handlers):
+    for handler in every(_handlers):
         handler._running.clear()
 
 

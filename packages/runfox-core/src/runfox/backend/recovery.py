@@ -34,13 +34,18 @@ def sweep(backend: Backend, limit: int = 100) -> int:
 class Sweeper:
     """Attends to what the store and the runner of a backend say wants it, again and again.
 
-    An execution that fails is logged and left alone for `recover_after`; it stops no other. With `in_any_order` those
-    who sweep at the same moment begin at different ends.
+    An execution that fails is logged and left alone for `recover_after`; it stops no other. Of many that fail in a row
+    the first is logged as a warning. With `in_any_order` those who sweep at the same moment begin at different ends.
+    Nothing more is begun once `stopped` is true.
     """
 
-    def __init__(self, backend: Backend, *, in_any_order: bool = False) -> None:
+    def __init__(
+        self, backend: Backend, *, in_any_order: bool = False, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self._backend = backend
         self._in_any_order = in_any_order
+        self._stopped = stopped
+        self._failing = False
         # By id, when to try again, by the monotonic clock.
         self._failed: dict[str, float] = {}
 
@@ -64,7 +69,7 @@ class Sweeper:
         attended: list[str] = []
         seen = {*done, *self._left_alone()}
         now = self._backend.engine.now()
-        while left := limit - len(attended):
+        while (left := limit - len(attended)) and not self._stopped():
             new = [key for key in store.due(now, limit + len(seen)) if key not in seen][:left]
             if not new:
                 break
@@ -83,7 +88,7 @@ class Sweeper:
             random.shuffle(keys)
         attended: list[str] = []
         for key in keys:
-            if len(attended) == limit:
+            if len(attended) == limit or self._stopped():
                 break
             if self._succeeds(key, attend):
                 attended.append(key)
@@ -96,8 +101,11 @@ class Sweeper:
             self._failed[workflow_execution_id] = time.monotonic() + self._backend.recover_after
             # Another store may share the runner: its executions are unknown here, and its entries not ours to forget.
             if not isinstance(error, WorkflowNotFound):
-                logger.exception("execution %s could not be attended to", workflow_execution_id)
+                level = logging.INFO if self._failing else logging.ERROR
+                logger.log(level, "execution %s could not be attended to", workflow_execution_id, exc_info=True)
+                self._failing = True
             return False
+        self._failing = False
         return True
 
     def _repair(self, workflow_execution_id: str) -> None:

@@ -42,7 +42,7 @@ def as_output(output: JSONValue, op: str, max_size: int) -> JSONObject:
         return error_output(error)
 
 
-def error_output(error: Exception) -> JSONObject:
+def error_output(error: BaseException) -> JSONObject:
     """The error result that stands for an exception."""
     name = type(error).__name__
     try:

@@ -1,9 +1,9 @@
 """Looking after executions by the way: a thread of each worker that has a backend.
 
-It attends to the executions whose timers this worker has seen start, at the moment these go off; at once to those of
-which a call failed; and now and then to whatever the store says is due and the runner has held for long, so that
-what another process left is repaired. Workers begin at different moments and go in different orders, so that any
-number of them share the work.
+It attends to executions of which this worker has seen that a timer goes off before the next sweep, at that moment; at
+once to those of which a call failed; and now and then to whatever the store says is due and the runner has held for
+long: later timers, and what another process left. Workers begin at different moments and go in different orders, so
+that any number of them share the work.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _BATCH = 20
 """Executions that are attended to before the thread looks whether it is to end."""
 
 _SHORTEST = 0.01
+_LONGEST_WAIT = 60.0
 _FIRST_PAUSE_AFTER_ERROR = 0.1
 _LONGEST_PAUSE_AFTER_ERROR = 5.0
 _MOST_FAILURES = 10
@@ -59,7 +60,7 @@ class _Round:
         if more:
             return self.next_batch
         longer = _FIRST_PAUSE_AFTER_ERROR * 2 ** min(self.failures, _MOST_FAILURES) if self.failures else 0.0
-        return max(uniform(0.5, 1.5) * self.interval, min(longer, _LONGEST_PAUSE_AFTER_ERROR))
+        return max(uniform(0.5, 1.5) * self.interval, min(longer, _LONGEST_PAUSE_AFTER_ERROR), _SHORTEST)
 
 
 class Caretaker:
@@ -72,15 +73,16 @@ class Caretaker:
         self._backend = backend
         self._interval = sweep_interval
         self._brought_on = brought_on
-        self._sweeper = Sweeper(backend, in_any_order=True)
+        self._sweeper = Sweeper(backend, in_any_order=True, stopped=lambda: self._stopped)
         self._wakes = isinstance(backend.store, SupportsWake)
         # Where nobody else would find an execution, it is remembered here until it ends.
         self._alone = backend.unattended or not self._wakes
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._visits: dict[str, _Visit] = {}
-        self._stopped = True
+        self._stopped = False
         self._thread: threading.Thread | None = None
+        self._in_trouble = False
 
     def start(self) -> None:
         """Begin the thread."""
@@ -90,17 +92,19 @@ class Caretaker:
                 "the store can't say which executions are due (SupportsWake): what a process leaves behind when it "
                 "ends is repaired only by whoever drives it"
             )
+        self.stop()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="runfox-caretaker", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="runfox-caretaker", daemon=True)
+        thread.start()
+        self._thread = thread
 
-    def stop(self) -> None:
-        """End the thread after what it is at, and wait for that."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread after what it is at, and wait for that, `timeout` seconds at most."""
         with self._lock:
             self._stopped = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
 
     def met(self, workflow_execution_id: str) -> None:
         """A job of this execution is in hand. When the execution wants attention is not known."""
@@ -111,6 +115,7 @@ class Caretaker:
         """How an execution stands after a commit of ours."""
         visit = self._next_visit(turn)
         with self._lock:
+            self._in_trouble = False
             planned = self._visits.get(workflow_execution_id)
             if planned is not None and planned.failures:
                 return  # what failed before may still be unsettled
@@ -132,14 +137,23 @@ class Caretaker:
         with self._lock:
             visit = self._visits.pop(workflow_execution_id, None)
             failures = 0 if visit is None else visit.failures
-            if isinstance(error, WorkflowNotFound) or failures == _MOST_FAILURES:
-                return  # another store's, as the runner is shared; or one for the sweeps, now and then
+            if isinstance(error, WorkflowNotFound):
+                return  # another store's: the runner is shared
+            if failures == _MOST_FAILURES:
+                if not self._alone:
+                    return  # the sweeps find it, now and then
+                failures -= 1
             pause = min(_FIRST_PAUSE_AFTER_ERROR * 2**failures, _LONGEST_PAUSE_AFTER_ERROR)
             at = time.monotonic() + uniform(pause / 2, pause)
             self._plan(workflow_execution_id, _Visit(at, only_if_due=False, failures=failures + 1))
+            first, self._in_trouble = not self._in_trouble, True
         if not failures:
-            logger.warning(
-                "execution %s could not be brought on, and is attended to", workflow_execution_id, exc_info=error
+            # Once as a warning, for as long as the trouble lasts.
+            logger.log(
+                logging.WARNING if first else logging.INFO,
+                "execution %s could not be brought on, and is attended to",
+                workflow_execution_id,
+                exc_info=error,
             )
 
     def _plan(self, workflow_execution_id: str, visit: _Visit) -> None:
@@ -175,7 +189,7 @@ class Caretaker:
                 left = min(until, next_visit) - time.monotonic()
                 if left <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(min(left, _LONGEST_WAIT))
             return not self._stopped
 
     def _visit(self) -> None:
@@ -186,7 +200,7 @@ class Caretaker:
         for key, visit in due:
             try:
                 turn = self._backend.engine.attend(key, only_if_due=visit.only_if_due)
-            except Exception as error:  # noqa: BLE001  # logged there
+            except BaseException as error:  # noqa: BLE001  # an interrupt of somebody's callback, too: this thread is needed
                 self.failed(key, error)
             else:
                 with self._lock:
@@ -201,7 +215,7 @@ class Caretaker:
             return False
         try:
             attended = one.attend(_BATCH)
-        except Exception:
+        except BaseException:
             if not one.failures:
                 logger.warning("a worker can't ask who is to be attended to, and goes on asking", exc_info=True)
             one.failures += 1

@@ -6,9 +6,11 @@ import logging
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Self
 
 from runfox.backend.base import Backend
@@ -23,6 +25,8 @@ logger = logging.getLogger("runfox")
 
 SWEEP_INTERVAL = 1.0
 """Seconds, on average."""
+
+_LOOK_SECONDS = 0.5
 
 
 class Worker:
@@ -73,14 +77,13 @@ class Worker:
             queues=queues,
             lease_seconds=lease_seconds,
             max_deliveries=max_deliveries,
-            keeps_results=True,
         )
         self._crew = Crew(self._handler, concurrency, self._work, self._end_with, poll_interval)
         self._settling = None
         if backend is not None:
             self._settling = Settling(backend.engine, Caretaker(backend, sweep_interval, self._crew.kick))
-        self._lock = threading.Lock()
-        self._started = False
+        # One at a time starts or stops; whoever only tells the crew to take no more does without.
+        self._lifecycle = threading.RLock()
         self._interrupt: BaseException | None = None
         self._begin_to_wait()
 
@@ -99,20 +102,21 @@ class Worker:
         """Work until the process is told to end (SIGTERM) or another thread calls `stop`; then finish what runs, and
         give back what has not begun.
 
-        SIGTERM is heard in the main thread only. A KeyboardInterrupt is raised when what runs has finished; a second
-        one at once, and what runs is given back. An executor's interrupt is raised, too.
+        In the main thread Ctrl-C (SIGINT) does the same, and then KeyboardInterrupt is raised; a second Ctrl-C raises
+        it at once, and what runs is given back. A program's own handler of SIGINT is left in its place. An executor's
+        interrupt is raised, too.
         """
+        self._begin_to_wait()
         try:
-            with _on_sigterm(self._end_wait):
-                try:
-                    self.start()
-                    self._wait()
-                except KeyboardInterrupt:
+            with _asked_by_signals(self._end_wait) as interrupted:
+                self.start()
+                self._wait()
+                if interrupted:
                     self._stop_taking()
                     logger.warning("interrupted: what runs is finished first, interrupt again to leave it")
-                    self.stop()
-                    raise
                 self.stop()
+            if interrupted:
+                raise KeyboardInterrupt
         except BaseException:
             # A second interrupt, wherever it came; else there is nothing left to release.
             self.release()
@@ -120,18 +124,20 @@ class Worker:
 
     def start(self) -> Self:
         """Work in the background, until `stop` or the end of the process."""
-        with self._lock:
-            if self._started:
+        with self._lifecycle:
+            if self._crew.serving:
                 return self
-            self._started = True
             self._interrupt = None
-            self._begin_to_wait()
-        self._handler.take_time()
-        if self._backend is not None:
-            self._backend.employ(self)
-        if self._settling is not None:
-            self._settling.caretaker.start()
-        self._crew.start()
+            self._handler.take_time()
+            if self._backend is not None:
+                self._backend.employ(self)
+            if self._settling is not None:
+                self._settling.caretaker.start()
+            try:
+                self._crew.start()
+            except BaseException:
+                self.release()
+                raise
         return self
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -141,14 +147,16 @@ class Worker:
         executor it is False, too: what has to be finished is the caller. Raises the interrupt that ended the worker.
         """
         self._stop_taking()
-        if self._crew.is_current():
+        if self._crew.is_current() or self._handler.is_caller:
             return False
-        finished = self._crew.join(timeout)
-        if not finished:
-            self.release()
-        if self._settling is not None:
-            self._settling.caretaker.stop()
-        interrupt, self._interrupt = self._interrupt, None
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        with self._lifecycle:
+            finished = self._crew.join(timeout)
+            if not finished:
+                self.release()
+            if self._settling is not None:
+                self._settling.caretaker.stop(None if ends_at is None else max(0.0, ends_at - time.monotonic()))
+            interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None:
             raise interrupt
         return finished
@@ -160,10 +168,10 @@ class Worker:
         self._handler.release()
 
     def _stop_taking(self) -> None:
-        with self._lock:
-            started, self._started = self._started, False
-        if started:
-            self._crew.stop(wait=not self._crew.is_current())
+        self._crew.stop(wait=False)
+        if self._settling is not None:
+            # Whatever it would still begin is for others.
+            self._settling.caretaker.stop(0.0)
         self._end_wait()
 
     # In the threads
@@ -189,20 +197,38 @@ class Worker:
         self._ends: SimpleQueue[None] = SimpleQueue()
 
     def _wait(self) -> None:
-        self._ends.get()
+        while True:
+            # Now and then awake: a signal that comes just before the wait would not end it.
+            with suppress(Empty):
+                return self._ends.get(timeout=_LOOK_SECONDS)
 
     def _end_wait(self) -> None:
         self._ends.put(None)
 
 
 @contextmanager
-def _on_sigterm(action: Callable[[], object]) -> Iterator[None]:
-    """Do `action` when the process is told to end; only the main thread can be asked to."""
+def _asked_by_signals(end: Callable[[], object]) -> Iterator[list[int]]:
+    """Do `end` when the process is told to end, or interrupted; only the main thread can be asked to.
+
+    Gives a list that has the SIGINT which came. The second one raises KeyboardInterrupt.
+    """
+    interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: action())
+
+    def interrupted(number: int, _: object) -> None:
+        if interrupts:
+            raise KeyboardInterrupt
+        interrupts.append(number)
+        end()
+
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {signal.SIGTERM: lambda *_: end()}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = interrupted
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield interrupts
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
