@@ -63,8 +63,11 @@ class Driver:
         with self._working():
             while True:
                 try:
-                    turn = self._attend() if turn is None else self._bring_on(turn, ends_at)
-                    failures = 0
+                    if turn is None:
+                        turn = self._attend()
+                    else:
+                        turn = self._bring_on(turn, ends_at)
+                        failures = 0
                     if isinstance(turn.answer, (Complete, Halt)):
                         return turn.answer
                 except Exception as error:
