@@ -184,7 +184,7 @@ class Crew:
             jobs = self.handler.take(wanted)
         except Exception:
             failed = True
-            if not self._failing:
+            if self._users > 0 and not self._failing:
                 logger.exception("a worker can't take jobs, and goes on asking")
         except BaseException as error:  # noqa: BLE001  # the thread has to live: it is the one that asks
             self._interrupted(error)
