@@ -735,27 +735,6 @@ def test_a_call_to_the_runner_that_fails_once_does_not_end_a_run(method: str, la
     assert workflow.run(worker=InProcessWorker(runner, named, concurrency), timeout=PATIENCE) == EXPECTED
 
 
-def test_a_result_that_can_not_be_submitted_again_and_again_is_raised_and_not_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Refusing(InProcessRunner):
-        refuses = True
-
-        def submit_work_result(self, *arguments: Any) -> None:
-            if self.refuses:
-                raise StorageUnavailable("gone")
-            super().submit_work_result(*arguments)
-
-    monkeypatch.setattr("runfox.backend.inprocess_worker.PATIENCE", 0.0)
-    runner = Refusing()
-    backend = Backend(runner=runner, executor=named)
-    workflow = Workflow.from_dict(CHAIN, backend)
-    with pytest.raises(StorageUnavailable):
-        workflow.run()
-    runner.refuses = False
-    assert workflow.run() == EXPECTED
-
-
 def test_what_fails_again_and_again_is_raised() -> None:
     class Down(InProcessRunner):
         def gather(self, workflow_execution_id: str) -> list[StepResult]:

@@ -27,7 +27,7 @@ logger = logging.getLogger("runfox")
 _COMPANY_SECONDS = 0.005
 _FIRST_PAUSE = 0.001
 _LONGEST_WAIT = 0.1
-_REPAIRS = 3
+_REPAIRS = 5
 _REPAIR_PAUSE = 0.02
 
 
@@ -63,11 +63,8 @@ class Driver:
         with self._working():
             while True:
                 try:
-                    if turn is None:
-                        turn = self._attend()
-                    else:
-                        turn = self._bring_on(turn, ends_at)
-                        failures = 0
+                    turn = self._attend() if turn is None else self._bring_on(turn, ends_at)
+                    failures = 0
                     if isinstance(turn.answer, (Complete, Halt)):
                         return turn.answer
                 except Exception as error:
