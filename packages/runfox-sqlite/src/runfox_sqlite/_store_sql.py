@@ -6,7 +6,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, exists, select, tuple_, update
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -132,26 +132,14 @@ Gives the `id` where the version is the one that the patch was computed from, an
 
 CREATED_AT = sql(select(_e.created_at).where(_e.workflow_execution_id == bindparam("key")), "key")
 
-DUE = sql(
-    select(_e.workflow_execution_id)
-    .where(_e.wake_at <= bindparam("now"))
-    .order_by(_e.wake_at, _e.id)
-    .limit(bindparam("most"))
-    .offset(FIRST),
-    "now",
-    "most",
-)
 
-DUE_NUMBERS = sql(
-    select(_e.id)
-    .where(_e.wake_at <= bindparam("now"))
-    .order_by(_e.wake_at, _e.id)
-    .limit(bindparam("most"))
-    .offset(FIRST),
-    "now",
-    "most",
-)
-"""From an index alone, so that no damage of the table matters."""
+def _due(column: ColumnElement[Any]) -> str:
+    page = select(column).where(_e.wake_at <= bindparam("now")).order_by(_e.wake_at, _e.id)
+    return sql(page.limit(bindparam("most")).offset(FIRST), "now", "most")
+
+
+DUE, DUE_NUMBERS = _due(_e.workflow_execution_id), _due(_e.id)
+"""Who is due, by id; and by number, from an index alone, so that no damage of the table matters."""
 
 KEY = sql(select(_e.workflow_execution_id).where(_e.id == bindparam("number")), "number")
 

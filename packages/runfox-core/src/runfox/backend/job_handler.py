@@ -174,6 +174,7 @@ class JobHandler:
         """True for an error that says nothing about the job: the process is about to end, and takes away what the
         executor uses.
         """
+        # Python says by this name alone that it no longer lets anybody begin threads or futures.
         ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
         return self._hurried.is_set() or (ending and isinstance(error, RuntimeError))
 

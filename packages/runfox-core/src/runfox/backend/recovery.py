@@ -35,8 +35,8 @@ class Sweeper:
     """Attends to what the store and the runner of a backend say wants it, again and again.
 
     An execution that fails is logged and left alone for `recover_after`; it stops no other. Of many that fail in a row
-    the first is logged as a warning. With `in_any_order` those who sweep at the same moment begin at different ends.
-    Nothing more is begun once `stopped` is true.
+    the first is logged as an error, the others as information. With `in_any_order` those who sweep at the same moment
+    begin at different ends. Nothing more is begun once `stopped` is true.
     """
 
     def __init__(

@@ -59,8 +59,13 @@ class _Round:
         """Seconds to the next one. Never the same for two workers that began together."""
         if more:
             return self.next_batch
-        longer = _FIRST_PAUSE_AFTER_ERROR * 2 ** min(self.failures, _MOST_FAILURES) if self.failures else 0.0
-        return max(uniform(0.5, 1.5) * self.interval, min(longer, _LONGEST_PAUSE_AFTER_ERROR), _SHORTEST)
+        longer = _pause_after(self.failures) if self.failures else _SHORTEST
+        return max(uniform(0.5, 1.5) * self.interval, longer)
+
+
+def _pause_after(failures: int) -> float:
+    """Seconds before the next try after so many in a row that failed."""
+    return min(_FIRST_PAUSE_AFTER_ERROR * 2.0 ** min(failures, _MOST_FAILURES), _LONGEST_PAUSE_AFTER_ERROR)
 
 
 class Caretaker:
@@ -82,6 +87,7 @@ class Caretaker:
         self._visits: dict[str, _Visit] = {}
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._waits_until = 0.0
         self._in_trouble = False
 
     def start(self) -> None:
@@ -143,7 +149,7 @@ class Caretaker:
                 if not self._alone:
                     return  # the sweeps find it, now and then
                 failures -= 1
-            pause = min(_FIRST_PAUSE_AFTER_ERROR * 2**failures, _LONGEST_PAUSE_AFTER_ERROR)
+            pause = _pause_after(failures)
             at = time.monotonic() + uniform(pause / 2, pause)
             self._plan(workflow_execution_id, _Visit(at, only_if_due=False, failures=failures + 1))
             first, self._in_trouble = not self._in_trouble, True
@@ -159,7 +165,8 @@ class Caretaker:
     def _plan(self, workflow_execution_id: str, visit: _Visit) -> None:
         with self._lock:
             self._visits[workflow_execution_id] = visit
-            self._changed.notify_all()
+            if visit.at < self._waits_until:
+                self._changed.notify_all()
 
     # The thread
 
@@ -186,7 +193,8 @@ class Caretaker:
         with self._lock:
             while not self._stopped:
                 next_visit = min((visit.at for visit in self._visits.values()), default=until)
-                left = min(until, next_visit) - time.monotonic()
+                self._waits_until = min(until, next_visit)
+                left = self._waits_until - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(min(left, _LONGEST_WAIT))
