@@ -281,39 +281,71 @@ def test_an_error_after_the_process_has_begun_to_leave_gives_the_job_back() -> N
     assert [job.op for job in runner.list_pending_jobs()] == ["a"]
 
 
+def test_when_python_lets_nobody_begin_threads_any_more_the_job_goes_back_and_none_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner, errors = InProcessRunner(), ["no luck", "cannot schedule new futures after interpreter shutdown"]
+    runner.dispatch(KEY, [DispatchJob(KEY, op, {}) for op in "ab"])
+
+    def execute(op: str, inputs: Any) -> None:
+        raise RuntimeError(errors.pop(0))
+
+    handler = JobHandler(runner, execute)
+    monkeypatch.setattr(threading, "_SHUTTING_DOWN", True, raising=False)
+    first, second = handler.take(2)
+    assert handler.handle(first)["error"] == "no luck"  # type: ignore[call-overload, index]  # an error result
+    with pytest.raises(RuntimeError, match="new futures"):
+        handler.handle(second)
+    assert [job.op for job in runner.list_pending_jobs()] == ["b"]
+    assert handler.take(1) == []
+
+
 AT_EXIT = """
-import asyncio, sys, threading
+import sys, threading, time
+
+given_back = threading.Event()
+# What is registered first runs last: the process waits until somebody has found out that there are no more futures.
+threading._register_atexit(lambda: given_back.wait(30))
+
+import asyncio
+import concurrent.futures.thread as futures
 import runfox
 
-async def to_thread(op, inputs):
+async def coroutine(op, inputs):
     begun.set()
-    await asyncio.to_thread(over.wait)
+    while not futures._shutdown:
+        await asyncio.sleep(0.001)
     await asyncio.to_thread(print, "too late")
 
-def futures(op, inputs):
+def function(op, inputs):
     begun.set()
-    over.wait()
-    from concurrent.futures import ThreadPoolExecutor
-    ThreadPoolExecutor().submit(print, "too late")
+    while not futures._shutdown:
+        time.sleep(0.001)
+    futures.ThreadPoolExecutor().submit(print, "too late")
 
 class Runner(runfox.InProcessRunner):
+    def extend_lease(self, job, seconds=None):
+        if seconds == 0 and not given_back.is_set():
+            print("given back", flush=True)
+            given_back.set()
+        return super().extend_lease(job, seconds)
+
     def submit_work_result(self, *arguments):
         print("submitted", *arguments, flush=True)
 
-begun, over = threading.Event(), threading.Event()
+begun = threading.Event()
 runner = Runner()
 runner.dispatch("w#e", [runfox.DispatchJob("w#e", "a", {})])
 runfox.Worker(runner, globals()[sys.argv[1]]).start()
 begun.wait()
-threading._register_atexit(over.set)
 """
 
 
-@pytest.mark.parametrize("executor", ["to_thread", "futures"])
+@pytest.mark.parametrize("executor", ["coroutine", "function"])
 def test_what_an_executor_loses_by_the_end_of_the_process_is_no_result(executor: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT, executor], capture_output=True, text=True, timeout=PATIENCE, check=True
-    )
+    command = [sys.executable, "-c", AT_EXIT, executor]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.startswith("given back\n")
     assert "submitted" not in done.stdout
 
 

@@ -28,14 +28,27 @@ class EventLoop:
         import asyncio  # noqa: PLC0415  # it costs more to import than all of runfox, and few need it
 
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._begun().loop)
+            loop = self._begun().loop
         except BaseException:
             coroutine.close()
             raise
+        tasks: list[asyncio.Task[T] | None] = []
+
+        async def known() -> T:
+            tasks.append(asyncio.current_task())
+            return await coroutine
+
+        def cancel() -> None:
+            for task in tasks:
+                if task is not None:
+                    task.cancel()
+
         try:
-            return future.result()
+            return asyncio.run_coroutine_threadsafe(known(), loop).result()
         except BaseException:
-            future.cancel()
+            # By the task itself: an interrupt may have come before anybody had a future.
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(cancel)
             raise
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import atexit
 import logging
 import math
 import os
+import re
 import threading
 import time
 import weakref
@@ -42,6 +43,9 @@ LEASE_SECONDS = 60.0
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+
+_DENIED = re.compile("new futures|new thread|interpreter shutdown")
+"""What Python says when it lets nobody begin threads or futures any more."""
 
 _current: ContextVar[DispatchJob] = ContextVar("runfox_current_job")
 
@@ -86,6 +90,7 @@ class JobHandler:
         self._max_deliveries = max_deliveries
         self._patience = self.lease_seconds if patience is None else patience
         self._hurried = threading.Event()
+        self._denied = False
         # By job and not by run: where a lease lapsed, two threads may have the same run.
         self._running: dict[int, DispatchJob] = {}
         _handlers.add(self)
@@ -103,6 +108,8 @@ class JobHandler:
 
     def take(self, limit: int) -> list[DispatchJob]:
         """Up to `limit` pending jobs, oldest first."""
+        if self._denied:
+            return []
         return self.runner.take_pending_jobs(limit, self._queues, self.lease_seconds)
 
     def handle(self, job: DispatchJob) -> JSONValue:
@@ -174,9 +181,15 @@ class JobHandler:
         """True for an error that says nothing about the job: the process is about to end, and takes away what the
         executor uses.
         """
+        if self._hurried.is_set():
+            return True
         # Python says by this name alone that it no longer lets anybody begin threads or futures.
         ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
-        return self._hurried.is_set() or (ending and isinstance(error, RuntimeError))
+        if ending and isinstance(error, RuntimeError) and _DENIED.search(str(error)):
+            self._denied = True
+            logger.warning("the main thread has ended, and executors can begin no threads: no more jobs are taken")
+            return True
+        return False
 
     def _submit(self, job: DispatchJob, output: JSONValue) -> JSONValue:
         ends_at = time.monotonic() + self._patience
