@@ -32,16 +32,17 @@ class EventLoop:
         except BaseException:
             coroutine.close()
             raise
-        tasks: list[asyncio.Task[T] | None] = []
+        tasks: list[asyncio.Task[T]] = []
 
         async def known() -> T:
-            tasks.append(asyncio.current_task())
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.append(task)
             return await coroutine
 
         def cancel() -> None:
             for task in tasks:
-                if task is not None:
-                    task.cancel()
+                task.cancel()
 
         try:
             return asyncio.run_coroutine_threadsafe(known(), loop).result()
