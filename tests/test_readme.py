@@ -82,10 +82,8 @@ def test_the_line_that_runs_the_tests_is_the_one_that_ci_runs() -> None:
 
 
 def test_every_package_is_in_the_table_as_what_it_is() -> None:
-    rows = re.findall(r"^\| \[?`(runfox-\w+)`.* \| (here|coming) \|$", text_of(README), re.MULTILINE)
-    here = {name for name, state in rows if state == "here"}
-    assert here == {path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")}
-    assert {name for name, _ in rows} - here <= {"runfox-aws", "runfox-testing"}
+    rows = re.findall(r"^\| \[`(runfox-\w+)`\].* \|$", text_of(README), re.MULTILINE)
+    assert set(rows) == {path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")}
 
 
 def test_the_readme_warns_of_the_other_distribution_of_that_name() -> None:

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 import runfox as rfx
 from runfox.backend.base import Backend
@@ -27,6 +29,7 @@ from runfox.protocols import Runner
 from runfox.results import Complete, Dispatch, DispatchJob, Halt, Pending, StateChangeEvent
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.workflow import Workflow
+from runfox_aws import create_tables
 from runfox_sqlite import SqliteRunner, SqliteStore
 
 SEED = Path(__file__).parent / "seed"
@@ -268,9 +271,49 @@ def test_event_driven_with_a_runner_that_executes_at_once(
     assert workflow.advance() == rfx.Complete({"message": "HELLO, WORLD"})
 
 
-def test_the_aws_block_says_which_package_it_needs(spec: str, execute: Callable[[str, Names], Names]) -> None:
-    with pytest.raises(ImportError, match=re.escape("pip install 'runfox-aws'")):
-        run_block("Distributed (DynamoDB + SQS) 1", rfx=rfx, SPEC=spec, execute=execute)
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """AWS as the block takes it for granted: credentials, both tables, the three queues."""
+    for name, value in {"DEFAULT_REGION": "eu-west-2", "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with mock_aws():
+        create_tables(workflows="workflows", tasks="tasks")
+        for name in ("instruct", "image-embedding", "compute"):
+            boto3.client("sqs").create_queue(QueueName=name)
+        yield
+
+
+ROUTED = """
+name: routed
+steps:
+  - op: make_greeting
+    input: {model_type: instruct, name: {var: input.name}}
+  - op: shout
+    depends_on: [make_greeting]
+    input: {model_type: compute, text: {var: steps.make_greeting.output.text}}
+outputs:
+  message: {var: steps.shout.output.text}
+"""
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_aws_block_and_the_event_driven_pattern_on_it(execute: Callable[[str, Names], Names]) -> None:
+    names = run_block("Distributed (DynamoDB + SQS) 1", rfx=rfx, SPEC=ROUTED)
+    backend, workflow = names["backend"], names["wf"]
+    pattern = run_block("Event-driven (distributed) 1", rfx=rfx, backend=backend)
+    for op, queue in (("make_greeting", "instruct"), ("shout", "compute")):
+        (job,) = backend.take_tasks(queues=[queue])
+        assert job.op == op
+        pattern["handle_result"](job.workflow_execution_id, job.op, execute(job.op, job.inputs))
+    assert rfx.Workflow.resume(workflow.id, backend).outcome == {"message": "HELLO, WORLD"}
+
+
+@pytest.mark.usefixtures("aws")
+def test_on_aws_a_job_without_a_route_is_an_unknown_route(spec: str) -> None:
+    names = run_block("Distributed (DynamoDB + SQS) 1", rfx=rfx, SPEC=spec)
+    assert names["backend"].pending_tasks() == []
+    with pytest.raises(rfx.UnknownRoute, match="make_greeting"):
+        names["runner"].dispatch(names["wf"].id, names["result"].jobs)
 
 
 def test_a_backend_is_a_store_and_a_runner() -> None:

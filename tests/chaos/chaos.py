@@ -1,4 +1,4 @@
-"""Many processes on one SQLite file, which die at random and at every point that has a name, and lose nothing.
+"""Many processes on one SQLite file, or on DynamoDB and SQS, die at random and at every named point, and lose nothing.
 
 ``chaos.py`` carries workflows to their end with processes that are killed (SIGKILL), terminated (SIGTERM) and paused
 (SIGSTOP); then, undisturbed, a crowd of executions that live at once. It says what happened, and exits with 1 if
@@ -7,7 +7,8 @@ anything is not as it should be:
 - every execution has ended, with the status, the outcome and the outputs of a run that nobody disturbs;
 - of every run one result was applied, that which was submitted for it, and it was merged;
 - no job was handed out beside a living lease, or after its result had been submitted;
-- nothing is left in the queue, the file is sound, SIGTERM ends with 0, and nobody has complained on standard error.
+- nothing is left in the queue, the file is sound (on AWS: no item is there that nobody names, but for what was killed),
+  SIGTERM ends with 0, and nobody has complained on standard error.
 
 What is drawn by lot comes from the seed. What the operating system does with it does not: a seed gives the same
 workflows and the same plan of deaths, never quite the same run.
@@ -23,8 +24,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from deaths import POINTS
 from herd import Herd, Settings
+from place import BACKENDS, place_of
 from verdict import Verdict, judge
 
 _MOST_PROBLEMS = 40
@@ -32,22 +33,26 @@ _MOST_PROBLEMS = 40
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments ask for. Gives the exit status."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    parser.set_defaults(**_DEFAULTS[parser.parse_known_args(arguments)[0].backend])
+    asked = parser.parse_args(arguments)
     seed = random.randrange(10**6) if asked.seed is None else asked.seed
     print(f"seed {seed}", flush=True)
     sound = True
     if asked.executions:
-        sound &= _run("chaos", _chaos(asked, seed), asked.keep)
+        sound &= _run("chaos", _chaos(asked, seed), asked)
     if asked.crowd:
-        sound &= _run("crowd", _crowd(asked, seed), asked.keep)
+        sound &= _run("crowd", _crowd(asked, seed), asked)
     return 0 if sound else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite", help="what to run on; aws is moto's server")
     parser.add_argument("--seed", type=int, help="what everything random comes from (default: a new one)")
     parser.add_argument("--executions", type=int, default=1_000, help="how many workflows at least; 0 leaves this out")
     parser.add_argument("--rounds", type=int, default=6, help="how often each named point is died at")
+    parser.add_argument("--points", default="", help="a regular expression: the named points to die at")
     parser.add_argument("--deaths", type=int, default=150, help="how many more are killed, terminated or paused")
     parser.add_argument("--workers", type=int, default=4, help="worker processes at a time")
     parser.add_argument("--drivers", type=int, default=2, help="driver processes at a time")
@@ -60,12 +65,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_DEFAULTS: dict[str, dict[str, int]] = {"sqlite": {}, "aws": {"executions": 300, "rounds": 3, "deaths": 60, "crowd": 0}}
+"""What is less than usual: moto's server answers one request at a time."""
+
+
 def _chaos(asked: argparse.Namespace, seed: int) -> Settings:
     return Settings(
         seed=seed,
         executions=asked.executions,
         deaths=asked.deaths,
         rounds=asked.rounds,
+        points=asked.points,
         workers=asked.workers,
         drivers=asked.drivers,
         lease=asked.lease,
@@ -90,14 +100,16 @@ def _crowd(asked: argparse.Namespace, seed: int) -> Settings:
     )
 
 
-def _run(name: str, settings: Settings, keep: Path | None) -> bool:
+def _run(name: str, settings: Settings, asked: argparse.Namespace) -> bool:
     """One run, in a folder that is removed unless it is kept. True if nothing is wrong."""
+    keep: Path | None = asked.keep
     folder = Path(tempfile.mkdtemp(prefix="runfox-chaos-")) if keep is None else keep / name
     folder.mkdir(parents=True, exist_ok=keep is None)
     try:
-        herd = Herd(settings, folder)
-        herd.run()
-        verdict = judge(herd)
+        with place_of(asked.backend, folder) as place:
+            herd = Herd(settings, folder, place)
+            herd.run()
+            verdict = judge(herd)
         print("\n".join(_report(name, herd, verdict)), flush=True)
         return not verdict.problems
     finally:
@@ -121,8 +133,9 @@ def _report(name: str, herd: Herd, verdict: Verdict) -> Iterable[str]:
     )
     if not herd.settings.crowd:
         yield "how processes ended"
-        named = {f"at: {point}": f"{tale.fates[point]:,}" for point in POINTS}
-        yield from _table(named | {fate: f"{count:,}" for fate, count in tale.fates.items() if fate not in POINTS})
+        points = herd.place.points
+        named = {f"at: {point}": f"{tale.fates[point]:,}" for point in points}
+        yield from _table(named | {fate: f"{count:,}" for fate, count in tale.fates.items() if fate not in points})
     yield f"problems: {len(verdict.problems)}" if verdict.problems else "nothing is wrong"
     yield from verdict.problems[:_MOST_PROBLEMS]
 

@@ -1,15 +1,15 @@
-"""Where a process of the chaos suite dies: stores, runners and connections that pass by named points.
+"""Where a process of the chaos suite dies: points that have a name, and stores and runners that pass by them.
 
-A `Death` is asked for at one of `POINTS`, at the n-th time that the process passes it; it is SIGKILL, which nothing
-can catch, so that what the process has done up to there is all that there is. The points lie in subclasses of what is
-under test, which do nothing else: whatever runfox asks of a store by its type, these have it.
+A `Death` is asked for at one point, at the n-th time that the process passes it; it is SIGKILL, which nothing can
+catch, so that what the process has done up to there is all that there is. The points lie in classes that do nothing
+else, to be mixed with what is under test: whatever runfox asks of a store by its type, these have it. Each backend adds
+points of its own, in what it calls.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -18,7 +18,6 @@ from typing import Any
 from ledger import Ledger
 from orders import DRIVER, HAND, WORKER
 
-from runfox.backend import SqliteRunner, SqliteStore
 from runfox.jsonvalue import JSONValue
 from runfox.records import UNSET, RecordPatch, WorkflowRecord
 from runfox.results import DispatchJob, StepResult
@@ -34,16 +33,13 @@ POINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "taken, not executed": (WORKER, HAND, DRIVER),
         "executing": (WORKER, HAND, DRIVER),
         "executed, not submitted": (WORKER, HAND, DRIVER),
+        "executed, and paused": (WORKER, HAND),
         "submitted, not settled": (WORKER, HAND, DRIVER),
         "gathered, not settled": (DRIVER,),
         # settling
         "settled and claimed, not dispatched": (WORKER, DRIVER),
         "settled, nothing claimed": (WORKER, DRIVER),
         "ended, not forgotten": (WORKER, DRIVER),
-        # a commit
-        "half-way in a transaction": (WORKER, DRIVER, HAND),
-        "before COMMIT": (WORKER, DRIVER, HAND),
-        "after COMMIT": (WORKER, DRIVER, HAND),
         # heartbeats and sweeps
         "before a heartbeat": (WORKER, HAND),
         "after a heartbeat": (WORKER, HAND),
@@ -52,7 +48,22 @@ POINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wake_at put off, not dispatched again": (WORKER, DRIVER),
     }
 )
-"""The points, and who passes them."""
+"""The points that are the same for all backends, and who passes them."""
+
+PAUSES = frozenset({"executed, and paused"})
+"""Points at which nobody dies: the process stops itself, and goes on when its leases have lapsed."""
+
+RARE: Mapping[str, int] = MappingProxyType(
+    {
+        "created, not started": 2,
+        "before a heartbeat": 1,
+        "after a heartbeat": 1,
+        "wake_at put off, not dispatched again": 1,
+        "found due, not attended to": 1,
+        "found held, not attended to": 1,
+    }
+)
+"""At which pass of a point to die at most, where that is not the usual."""
 
 
 class Deaths:
@@ -66,23 +77,26 @@ class Deaths:
 
     def passing(self, point: str) -> None:
         """The process passes a point; perhaps it gets no further."""
-        assert point in POINTS, point
         if point != self._point:
             return
         with self._lock:
             self._left -= 1
             if self._left == 0:
+                if point in PAUSES:
+                    self._ledger.note("pause", point)
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                    return
                 self._ledger.note("death", point)
                 os.kill(os.getpid(), signal.SIGKILL)
                 signal.pause()  # for the few instructions that a thread may have left
 
 
-class MortalStore(SqliteStore):
-    """A store whose process may die beside each call."""
+class MortalStore:
+    """A store whose process may die beside each call. To be mixed with one, and before it."""
 
-    def __init__(self, path: str, deaths: Deaths, **options: Any) -> None:
+    def __init__(self, *where: Any, deaths: Deaths, **options: Any) -> None:
         self._deaths = deaths
-        super().__init__(path, **options)
+        super().__init__(*where, **options)
 
     def write(self, record: WorkflowRecord) -> None:
         super().write(record)
@@ -106,13 +120,13 @@ class MortalStore(SqliteStore):
         return found
 
 
-class MortalRunner(SqliteRunner):
-    """A runner whose process may die beside each call. What is taken is noted in the ledger."""
+class MortalRunner:
+    """A runner whose process may die beside each call. What is taken is noted in the ledger. To be mixed with one."""
 
-    def __init__(self, path: str, deaths: Deaths, ledger: Ledger, **options: Any) -> None:
+    def __init__(self, *where: Any, deaths: Deaths, ledger: Ledger, **options: Any) -> None:
         self._deaths = deaths
         self._ledger = ledger
-        super().__init__(path, **options)
+        super().__init__(*where, **options)
 
     def dispatch(self, workflow_execution_id: str, jobs: Sequence[DispatchJob]) -> list[StepResult]:
         results = super().dispatch(workflow_execution_id, jobs)
@@ -131,7 +145,9 @@ class MortalRunner(SqliteRunner):
         queues: Collection[str | None] | None = None,
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
-        jobs = super().take_pending_jobs(limit, queues, lease_seconds)
+        return self._taken(super().take_pending_jobs(limit, queues, lease_seconds))
+
+    def _taken(self, jobs: list[DispatchJob]) -> list[DispatchJob]:
         for job in jobs:
             execution_id = job.workflow_execution_id.rpartition("#")[2]
             self._ledger.note("take", execution_id, job.op, job.run_id, job.lease)
@@ -151,6 +167,7 @@ class MortalRunner(SqliteRunner):
         self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None
     ) -> None:
         self._deaths.passing("executed, not submitted")
+        self._deaths.passing("executed, and paused")
         super().submit_work_result(workflow_execution_id, op, output, run_id)
         self._deaths.passing("submitted, not settled")
 
@@ -164,38 +181,3 @@ class MortalRunner(SqliteRunner):
         if found:
             self._deaths.passing("found held, not attended to")
         return found
-
-
-def make_connections_mortal(deaths: Deaths) -> None:
-    """From now on, this process may die in the middle of a transaction that writes, in whatever `sqlite3` connects."""
-
-    class MortalCursor(sqlite3.Cursor):
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            if sql.startswith("BEGIN"):
-                self.connection.writes = sql == "BEGIN IMMEDIATE"
-            if sql == "COMMIT" and self.connection.writes:
-                deaths.passing("before COMMIT")
-                super().execute(sql, parameters)
-                deaths.passing("after COMMIT")
-            else:
-                super().execute(sql, parameters)
-                self._wrote(sql)
-            return self
-
-        def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-            super().executemany(sql, parameters)
-            self._wrote(sql)
-            return self
-
-        def _wrote(self, sql: str) -> None:
-            if self.connection.writes and sql.startswith(("INSERT", "UPDATE", "DELETE")):
-                deaths.passing("half-way in a transaction")
-
-    class MortalConnection(sqlite3.Connection):
-        writes = False
-
-        def cursor(self, factory: type[sqlite3.Cursor] = MortalCursor) -> sqlite3.Cursor:
-            return super().cursor(factory)
-
-    connect = sqlite3.connect
-    sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=MortalConnection, **options)

@@ -2,13 +2,14 @@
 
 The parent knows nothing of the workflows but their numbers. It hands them to drivers in small batches, a batch again
 and again until a driver has come to the end of it, and goes on beyond the number asked for while deaths are
-outstanding: nobody dies of work that there is none of.
+outstanding: nobody dies of work that there is none of. A death that a driver has not come to is left to workers, where
+they can come to it.
 """
 
 from __future__ import annotations
 
+import re
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter, defaultdict
@@ -17,45 +18,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import audit
 import hanging
-from deaths import POINTS
 from ledger import Ledger, Line, Reader
 from orders import DRIVER, HAND, NOT_YET, WORKER, Orders
-
-from runfox.backend import SqliteRunner, SqliteStore
+from place import Place
 
 _LOOK = 0.02
 _TAIL = 15
 _MOST_PROBLEMS = 40
 _QUEUES: tuple[list[str | None] | None, ...] = (None, ["red", None], ["blue", None])
 _KILL, _KILL_NEW, _TERMINATE, _PAUSE = "SIGKILL at random", "SIGKILL at birth", "SIGTERM", "SIGSTOP, SIGCONT"
-_RARE = {
-    "created, not started": 2,
-    "before a heartbeat": 1,
-    "after a heartbeat": 1,
-    "wake_at put off, not dispatched again": 1,
-    "found due, not attended to": 1,
-    "found held, not attended to": 1,
-    "half-way in a transaction": 40,
-    "before COMMIT": 30,
-    "after COMMIT": 30,
-}
 _USUAL = 8
 """At which pass of a point to die, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is to be. `rounds` is how often each named point is died at, `deaths` how many more processes are
-    killed, terminated or paused; `batch` how many executions a driver is handed, `live` how many at most are alive
-    then. Times are in seconds; `deadline` is that of each part of the run.
+    """What a run is to be. `rounds` is how often each named point that matches `points` is died at, `deaths` how many
+    more processes are killed, terminated or paused; `batch` how many executions a driver is handed, `live` how many at
+    most are alive then. Times are in seconds; `deadline` is that of each part of the run.
     """
 
     seed: int
     executions: int
     deaths: int = 0
     rounds: int = 0
+    points: str = ""
     workers: int = 4
     hands: int = 1
     drivers: int = 2
@@ -76,6 +64,7 @@ class _Child:
     stderr: Path
     signals: list[str] = field(default_factory=list)
     continues_at: float | None = None
+    has_paused: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +78,7 @@ class Tale:
     started: Counter[str] = field(default_factory=Counter)
     fates: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    killed: set[int] = field(default_factory=set)
     most_alive: int = 0
     seconds: float = 0.0
 
@@ -96,10 +86,10 @@ class Tale:
 class Herd:
     """The processes of one run, in a folder of its own."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, place: Place) -> None:
         self.settings = settings
         self.folder = folder
-        self.database = folder / "chaos.db"
+        self.place = place
         self.tale = Tale()
         self.lines: list[Line] = []
         self._random = Random(f"herd/{settings.seed}")
@@ -110,15 +100,13 @@ class Herd:
         self._serial = 0
         self._next = 0
         self._batches: list[tuple[int, int]] = []
-        self._outstanding = [point for point in POINTS for _ in range(settings.rounds)]
+        self._outstanding = [
+            point for point in place.points if re.search(settings.points, point) for _ in range(settings.rounds)
+        ]
         self._random.shuffle(self._outstanding)
+        self._missed: set[str] = set()
         self._inflictions = self._planned_inflictions()
         self._inflict_at = time.monotonic() + 1.0
-        # Both open the file: which of them creates the tables makes no difference.
-        SqliteStore(self.database).close()
-        SqliteRunner(self.database).close()
-        self._connection = sqlite3.connect(self.database, timeout=60.0, isolation_level=None)
-        audit.install(self._connection)
 
     def _planned_inflictions(self) -> list[str]:
         kinds = [_KILL, _KILL, _KILL_NEW, _TERMINATE, _PAUSE]
@@ -150,7 +138,6 @@ class Herd:
             self._read_ledger()
             self._reader.close()
             self._ledger.close()
-            self._connection.close()
         self.tale.seconds = time.monotonic() - began
         return self.tale
 
@@ -175,10 +162,11 @@ class Herd:
         return self._next >= self.settings.executions and not self._drivers_have_work()
 
     def _disturb(self) -> None:
-        self.tale.most_alive = max(self.tale.most_alive, self._alive())
-        self._hand_out(lambda: self._wants_more() and self._alive() < self.settings.live)
+        self.tale.most_alive = max(self.tale.most_alive, self.place.alive())
+        self._hand_out(lambda: self._wants_more() and self.place.alive() < self.settings.live)
         self._fill(WORKER, self.settings.workers)
         self._fill(HAND, self.settings.hands)
+        self._make_room()
         self._inflict()
 
     def _wants_more(self) -> bool:
@@ -189,12 +177,12 @@ class Herd:
         return not self._wants_more() and not self._drivers_have_work()
 
     def _calm(self) -> None:
-        self.tale.most_alive = max(self.tale.most_alive, self._alive())
+        self.tale.most_alive = max(self.tale.most_alive, self.place.alive())
         self._continue(everybody=True)
         self._fill(WORKER, self.settings.workers)
 
     def _nothing_is_left(self) -> bool:
-        return self._alive() == 0 and self._count("SELECT count(*) FROM jobs") == 0
+        return self.place.alive() == 0 and self.place.is_clear()
 
     def _end(self) -> None:
         """Terminate everybody, and wait for them."""
@@ -232,7 +220,8 @@ class Herd:
             role=role,
             serial=self._serial,
             seed=self.settings.seed,
-            database=str(self.database),
+            backend=self.place.backend,
+            place=self.place.address(),
             ledger=str(self.folder / "ledger"),
             lease=self.settings.lease,
             recover_after=self.settings.recover_after,
@@ -251,16 +240,34 @@ class Herd:
         self._children.append(_Child(orders, process, stderr))
         self.tale.started[role] += 1
 
+    def _make_room(self) -> None:
+        """End a worker who has no death before him, if there is one that drivers miss and nobody is on the way to."""
+        workers = self._of(WORKER)
+        idle = [child for child in workers if child.orders.point is None or child.has_paused]
+        ends = any(child.signals for child in workers)
+        if idle and not ends and self._next_point(WORKER) in self._missed:
+            self._signal(idle[0], signal.SIGTERM, _TERMINATE)
+
     def _next_death(self, role: str) -> tuple[str | None, int]:
-        """The first point that is left and that such a process passes, if nobody is on the way to it yet."""
-        planned = Counter(child.orders.point for child in self._children)
+        """The point at which a process of the role is to die, and at which pass of it."""
+        point = self._next_point(role)
+        return point, 1 if point is None else self._random.randint(1, self.place.rare.get(point, _USUAL))
+
+    def _next_point(self, role: str) -> str | None:
+        """The first point that is left and that is for such a process, if nobody is on the way to it yet."""
+        planned = Counter(child.orders.point for child in self._children if not child.has_paused)
         for point in self._outstanding:
-            if role in POINTS[point]:
+            if self._is_for(role, point):
                 if planned[point]:
                     planned[point] -= 1
                     continue
-                return point, self._random.randint(1, _RARE.get(point, _USUAL))
-        return None, 1
+                return point
+        return None
+
+    def _is_for(self, role: str, point: str) -> bool:
+        """Whoever passes it; but what a driver has missed is left to workers, where they pass it."""
+        roles = self.place.points[point]
+        return role in roles and not (role == DRIVER and WORKER in roles and point in self._missed)
 
     # Signals
 
@@ -320,12 +327,28 @@ class Herd:
         for line in self._reader.new():
             self.lines.append(line)
             self._kinds[line.serial].add(line.kind)
+            if line.kind == "pause":
+                self._pauses(line.serial, *line.values)
+
+    def _pauses(self, serial: int, point: str) -> None:
+        """A process has stopped itself: for so long that somebody else has its jobs."""
+        for child in self._children:
+            if child.orders.serial == serial:
+                child.has_paused = True
+                child.continues_at = time.monotonic() + 2.5 * self.settings.lease
+                child.signals.append(_PAUSE)
+                self._outstanding.remove(point)
+                self.tale.fates[point] += 1
 
     def _account_for(self, child: _Child) -> None:
         orders, status = child.orders, child.process.returncode
         kinds = self._kinds[orders.serial]
+        if status == -signal.SIGKILL:
+            self.tale.killed.add(orders.serial)
         if orders.role == DRIVER and status != 0:
             self._batches.append((orders.first, orders.last))
+        if orders.role == DRIVER and status == 0 and orders.point is not None:
+            self._missed.add(orders.point)
         if "death" in kinds and orders.point in self._outstanding:
             self._outstanding.remove(orders.point)
         if fate := self._expected_end(child, kinds):
@@ -353,18 +376,10 @@ class Herd:
         """Deaths that did not happen, executions that have not ended, jobs that are left, what the processes do."""
         self._continue(everybody=True)
         yield from (f"nobody died at: {point}" for point in self._outstanding)
-        yield from hanging.executions(self._connection)
-        yield from hanging.jobs(self._connection)
+        yield from self.place.who_hangs()
         yield from hanging.stacks([(child.name, child.process, child.stderr) for child in self._children])
 
     # Looking
 
     def _of(self, role: str) -> list[_Child]:
         return [child for child in self._children if child.orders.role == role]
-
-    def _alive(self) -> int:
-        return self._count("SELECT count(*) FROM executions WHERE wake_at IS NOT NULL")
-
-    def _count(self, sql: str) -> int:
-        (number,) = self._connection.execute(sql).fetchone()
-        return int(number)

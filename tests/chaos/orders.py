@@ -19,13 +19,14 @@ _CHILD = Path(__file__).with_name("child.py")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What a process is to do. `first` and `last` number the works of a driver; `count` is the pass of `point` at which
-    it dies. `lease`, `recover_after` and `sweep_interval` are in seconds.
+    it dies. `lease`, `recover_after` and `sweep_interval` are in seconds; `place` says where `backend` keeps it all.
     """
 
     role: str
     serial: int
     seed: int
-    database: str
+    backend: str
+    place: dict[str, str]
     ledger: str
     lease: float
     recover_after: float

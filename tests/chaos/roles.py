@@ -7,6 +7,7 @@ A driver creates executions, all of which may be there already, starts some, run
 
 from __future__ import annotations
 
+import importlib
 import time
 from contextlib import suppress
 from itertools import count
@@ -14,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from deaths import Deaths, MortalRunner, MortalStore, make_connections_mortal
+from deaths import Deaths
 from ledger import Ledger
 from orders import DRIVER, HAND, WORKER, Orders
 from workload import Json, output_of, seconds_of, small_work, work
@@ -51,14 +52,13 @@ def main(orders: Orders) -> None:
     """Do what is ordered."""
     ledger = Ledger(Path(orders.ledger), orders.serial)
     deaths = Deaths(ledger, orders.point, orders.count)
-    make_connections_mortal(deaths)
-    runner = MortalRunner(orders.database, deaths, ledger, lease_seconds=orders.lease, synchronous="NORMAL")
+    parts = importlib.import_module(f"{orders.backend}_deaths").Parts(orders, deaths, ledger)
+    runner = parts.runner()
     executor = Executor(ledger, deaths, 0.0 if orders.crowd else orders.lease)
     if orders.role == HAND:
         _work(runner, executor, orders)
         return
-    store = MortalStore(orders.database, deaths, synchronous="NORMAL")
-    backend = Backend(store=store, runner=runner, recover_after=orders.recover_after)
+    backend = Backend(store=parts.store(), runner=runner, recover_after=orders.recover_after)
     if orders.role == WORKER:
         _work(backend, executor, orders)
     elif orders.role == DRIVER:

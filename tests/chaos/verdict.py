@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-import audit
 import ledger
 from hanging import indented
 from herd import Herd
 from workload import End, Work, end_of, small_work, undisturbed, work
 
 from runfox import Backend
-from runfox.backend import SqliteStore
+
+_ALL = 1_000_000
 
 
 @dataclass(slots=True)
@@ -38,36 +37,25 @@ def judge(herd: Herd) -> Verdict:
     found = ledger.executions(herd.lines)
     verdict.executed = sum(len(times) for times in found.values())
     verdict.again = verdict.executed - len(found)
-    with sqlite3.connect(herd.database) as connection:
-        findings = audit.check(audit.read(connection))
-        files = list(_file_problems(connection))
-    connection.close()
+    findings = herd.place.findings()
     verdict.results, verdict.late = findings.results, findings.late
     verdict.problems = [
         *findings.problems,
         *ledger.overlaps(found, findings.lapses),
         *_ends(herd, verdict),
-        *files,
+        *herd.place.problems(herd.tale.killed),
         *herd.tale.problems,
         *chain.from_iterable(_complaints(path) for path in sorted(herd.folder.glob("*.stderr"))),
     ]
     return verdict
 
 
-def _file_problems(connection: sqlite3.Connection) -> Iterator[str]:
-    (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
-    if answer != "ok":
-        yield f"the file is damaged: {answer}"
-    for key, op, run_id in connection.execute("SELECT workflow_execution_id, op, run_id FROM jobs"):
-        yield f"{key.rpartition('#')[2]}: the job of run {run_id} of step {op} was left behind"
-
-
 def _ends(herd: Herd, verdict: Verdict) -> Iterator[str]:
     """Every execution that was asked for is there, and has the end of the undisturbed run."""
     make: Callable[[int, int], Work] = small_work if herd.settings.crowd else work
-    with SqliteStore(herd.database) as store:
-        backend = Backend(store=store)
-        ids = _ids(herd.database)
+    with Backend(store=herd.place.store()) as backend:
+        summaries = backend.store.list_executions(limit=_ALL)
+        ids = {key.rpartition("#")[2]: key for key in (summary.workflow_execution_id for summary in summaries)}
         for number in range(herd.created):
             todo = make(herd.settings.seed, number)
             key = ids.get(todo.execution_id)
@@ -78,13 +66,6 @@ def _ends(herd: Herd, verdict: Verdict) -> Iterator[str]:
             verdict.executions += 1
             verdict.statuses[end.status] = verdict.statuses.get(end.status, 0) + 1
             yield from _differences(todo, end)
-
-
-def _ids(database: Path) -> dict[str, str]:
-    with sqlite3.connect(database) as connection:
-        found = dict(connection.execute("SELECT execution_id, workflow_execution_id FROM executions").fetchall())
-    connection.close()
-    return found
 
 
 def _differences(todo: Work, end: End) -> Iterator[str]:

@@ -23,6 +23,11 @@ from runfox import Backend, Workflow, WorkflowRecord
 
 Json = dict[str, Any]
 
+_LONG_TEXT = (
+    15 * "One hundred bytes of text, which no backend keeps where it keeps what is small: inputs and outputs too. "
+)
+"""What a backend may keep elsewhere, of inputs, and three times as long of outputs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -52,6 +57,8 @@ def output_of(call: str, inputs: Json) -> Json:
     """What a step gives: a function of nothing but its arguments."""
     op, n = inputs["op"], inputs["n"]
     output: Json = {f"n_{op}": n + 1, op: _number(inputs["seed"], op, n, inputs["of"]) % 1_000}
+    if inputs["text"]:
+        output[f"text_{op}"] = 3 * inputs["text"]
     if call == "flaky" and n < inputs["failures"]:
         output |= {"ok": False, "error": f"{op} failed for the {n + 1}. time"}
     return output
@@ -85,6 +92,7 @@ def _step(op: str, call: str = "work", of: Iterable[str] = (), **more: Any) -> J
         "id": _var("input.id"),
         "failures": _var("input.failures"),
         "n": _var(f"state.n_{op}", 0),
+        "text": _var("input.text"),
         "of": [_var(f"steps.{name}.output.{name}") for name in depends_on],
     }
     step: Json = {"op": op, "call": call, "input": data}
@@ -211,14 +219,20 @@ def work(seed: int, number: int) -> Work:
     width = random.randint(2, 4)
     failures = 3 if kind in ("exhausted", "halt on error") else random.randint(0, 3)
     execution_id = f"w{number:05}"
-    inputs = {"seed": random.randrange(2**32), "id": execution_id, "failures": failures, "rounds": random.randint(1, 3)}
+    inputs = {
+        "seed": random.randrange(2**32),
+        "id": execution_id,
+        "failures": failures,
+        "rounds": random.randint(1, 3),
+        "text": _LONG_TEXT if number % 4 == 3 else "",
+    }
     free = frozenset(f"beside{other}" for other in range(width)) if kind == "halt beside" else frozenset()
     return Work(kind, _KINDS[kind](width), inputs, execution_id, free)
 
 
 def small_work(seed: int, number: int) -> Work:
     """The work of a number in the crowd: three steps."""
-    inputs = {"seed": _number(seed, number), "id": f"c{number:05}", "failures": 0, "rounds": 1}
+    inputs = {"seed": _number(seed, number), "id": f"c{number:05}", "failures": 0, "rounds": 1, "text": ""}
     return Work("chain", _chain(3), inputs, f"c{number:05}")
 
 

@@ -93,6 +93,12 @@ def plugins_hand_on_their_classes(names: list[str]) -> None:
         from runfox.backend import SqliteRunner, SqliteStore  # noqa: PLC0415  # only where the package is there
 
         assert (SqliteStore.__name__, SqliteRunner.__name__) == ("SqliteStore", "SqliteRunner")
+    if "runfox-aws" in names:
+        from runfox.backend.aws import DynamoDBStore, SQSRunner  # noqa: PLC0415  # only where the package is there
+
+        rfx.open_store("dynamodb://workflows").close()
+        rfx.open_runner("sqs://tasks?queue.instruct=https://sqs.eu-west-2.amazonaws.com/1/instruct").close()
+        assert (DynamoDBStore.__name__, SQSRunner.__name__) == ("DynamoDBStore", "SQSRunner")
 
 
 if __name__ == "__main__":

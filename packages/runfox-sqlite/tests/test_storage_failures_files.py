@@ -349,17 +349,20 @@ def test_a_log_that_another_program_made_and_did_not_write_to_does_no_harm(file:
         assert store.load("w#e0").state == record(0).state
 
 
-def test_a_file_that_others_use_with_a_log_that_is_gone_is_not_opened_beside_them(file: str) -> None:
+@pytest.mark.parametrize("gone", [["-wal", "-shm"], ["-wal"], ["-shm"]], ids=" and ".join)
+def test_a_file_that_others_use_with_a_log_or_index_that_is_gone_is_not_opened_beside_them(
+    file: str, gone: list[str]
+) -> None:
     with SqliteStore(file) as store:
         store.write(record(0))
         script = (
             "import sys\nfrom runfox_sqlite import SqliteStore\n"
             "SqliteStore(sys.argv[1], busy_timeout=0.05).load('w#e0')"
         )
-        remove(file, "-wal", "-shm")
+        remove(file, *gone)
         done = subprocess.run([sys.executable, "-c", script, file], check=False, capture_output=True, text=True)
         assert "StorageUnavailable" in done.stderr
-        assert not Path(f"{file}-wal").exists()
+        assert not any(Path(f"{file}{suffix}").exists() for suffix in gone)
         with pytest.raises(StorageUnavailable, match="What was committed is saved"):
             store.load("w#e0")
         subprocess.run([sys.executable, "-c", script, file], check=True)

@@ -26,6 +26,7 @@ from runfox import (
 from runfox.protocols import (
     SupportsDelete,
     SupportsListing,
+    SupportsLongPolling,
     SupportsPatch,
     SupportsRefresh,
     SupportsWait,
@@ -35,6 +36,8 @@ from runfox.results import DispatchJob
 from runfox.times import LATEST
 from runfox_testing import Faults, FaultyRunner, FaultyStore, ManualClock
 from runfox_testing.faults import Injected, Injector
+from runfox_testing.mutants.late import LateRunner
+from runfox_testing.mutants.polling import PollingRunner
 
 KEY = "w#e"
 STORE_ABILITIES = [SupportsPatch, SupportsRefresh, SupportsListing, SupportsDelete, SupportsWake]
@@ -147,9 +150,55 @@ def test_a_faulty_store_has_the_abilities_of_its_store_and_no_others(number: int
 
 def test_a_faulty_runner_waits_if_its_runner_does() -> None:
     assert isinstance(FaultyRunner(InProcessRunner(), Faults()), SupportsWait)
+    assert not isinstance(FaultyRunner(InProcessRunner(), Faults()), SupportsLongPolling)
     runner = FaultyRunner(SmallRunner(), Faults())  # type: ignore[arg-type]  # its methods are attributes
     assert not isinstance(runner, SupportsWait)
+    assert not isinstance(runner, SupportsLongPolling)
     assert isinstance(runner, FaultyRunner)
+
+
+def a_polling_runner(*steps: str) -> PollingRunner:
+    runner = PollingRunner()
+    runner.dispatch(KEY, jobs(*steps))
+    return runner
+
+
+def test_a_faulty_runner_lets_workers_wait_if_its_runner_does() -> None:
+    runner = FaultyRunner(a_polling_runner("a", "b", "c"), Faults())
+    assert isinstance(runner, SupportsLongPolling)
+    assert ops(runner.poll_pending_jobs(60, 2, [None], 30)) == ["a", "b"]
+    assert ops(runner.poll_pending_jobs(60)) == ["c"]
+    assert runner.poll_pending_jobs(0) == []
+    assert runner.injected == ()
+
+
+def test_a_poll_fails_before_it_takes_and_loses_its_reply_after() -> None:
+    inner = a_polling_runner("a")
+    failing, losing = FaultyRunner(inner, Faults(failures=1.0)), FaultyRunner(inner, Faults(lost_replies=1.0))
+    assert isinstance(failing, SupportsLongPolling)
+    assert isinstance(losing, SupportsLongPolling)
+    with pytest.raises(StorageError, match="poll_pending_jobs failed before"):
+        failing.poll_pending_jobs(60)
+    assert ops(inner.list_pending_jobs()) == ["a"]
+    with pytest.raises(StorageError, match="the reply of poll_pending_jobs was lost"):
+        losing.poll_pending_jobs(60)
+    assert inner.list_pending_jobs() == []
+
+
+def test_a_polled_job_is_delivered_a_second_time() -> None:
+    runner = FaultyRunner(a_polling_runner("a"), Faults(duplicates=1.0))
+    assert isinstance(runner, SupportsLongPolling)
+    (first,) = runner.poll_pending_jobs(60)
+    (second,) = runner.poll_pending_jobs(60)
+    assert (first.op, first.delivery, second.op, second.delivery) == ("a", 1, "a", 2)
+    assert not runner.extend_lease(first)
+
+
+def test_polled_jobs_come_in_another_order() -> None:
+    runner = FaultyRunner(a_polling_runner("a", "b", "c"), Faults(reorder=1.0))
+    assert isinstance(runner, SupportsLongPolling)
+    found = ops(runner.poll_pending_jobs(60))
+    assert found != ["a", "b", "c"] == sorted(found)
 
 
 def test_attributes_are_handed_on() -> None:
@@ -158,7 +207,8 @@ def test_attributes_are_handed_on() -> None:
     store = FaultyStore(SmallStore(), Faults())
     assert (store.durable, store.shared) == (False, False), "what is missing counts as False"
     runner = FaultyRunner(InProcessRunner(lease_seconds=7), Faults())
-    assert (runner.durable, runner.shared, runner.lease_seconds) == (False, False, 7)
+    assert (runner.durable, runner.shared, runner.ordered, runner.lease_seconds) == (False, False, True, 7)
+    assert not FaultyRunner(LateRunner(), Faults()).ordered
     assert not hasattr(runner, "close")
     small: Any = SmallRunner()
     faulty: Any = FaultyRunner(small, Faults(failures=1.0))

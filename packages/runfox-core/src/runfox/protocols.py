@@ -5,7 +5,8 @@ dispatched run. Any store works with any runner; neither decides anything about 
 
 What every implementation must have is in `Store` and `Runner`. Each optional ability is a Protocol of its own,
 found by `isinstance` (so a wrapper has to have the methods: since Python 3.12 a `__getattr__` does not count). What no
-method can show is a class attribute, ``durable`` or ``shared``. Both count as False where they are missing.
+method can show is a class attribute: ``durable`` and ``shared``, which count as False where they are missing, and of a
+runner ``ordered``, which counts as True.
 
 STORE-CLAIM, RUN-CLAIM: what is claimed is true, methods take the arguments that are named here, and what can be done is
 claimed.
@@ -172,9 +173,10 @@ class Runner(Protocol):
         queues: Collection[str | None] | None = None,
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
-        """RUN-TAKE: every pending job goes to exactly one taker, whole and equal to what was dispatched, oldest first;
-        at most `limit` of them (none for 0 and below), only of `queues` (None in it stands for jobs without one); []
-        at once when there is nothing.
+        """RUN-TAKE: every pending job goes to exactly one taker, whole and equal to what was dispatched, oldest first,
+        unless the class attribute `ordered` is False: then about in that order, as of a distributed queue that keeps
+        none; at most `limit` of them (none for 0 and below), only of `queues` (None in it stands for jobs without
+        one); [] at once when there is nothing.
         RUN-LEASE: a taken job is the taker's for `lease_seconds` (of the call; else the runner's, 600). When a lease
         lapses the job is pending again, once, at t but not before, with `delivery` + 1. A lease that ends further
         ahead than its own length (the clock went back) counts as lapsed.
@@ -219,5 +221,23 @@ class SupportsWait(Protocol):
     def wait(self, workflow_execution_id: str, timeout: float) -> bool:
         """RUN-WAIT: returns True as soon as something can be gathered for the execution, False after `timeout`
         seconds.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsLongPolling(Protocol):
+    """A runner that lets an idle worker wait for jobs. To be had where asking again and again is dear."""
+
+    def poll_pending_jobs(
+        self,
+        timeout: float,
+        limit: int | None = None,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+    ) -> list[DispatchJob]:
+        """RUN-POLL: equals `take_pending_jobs`, but where there is nothing to take it waits, `timeout` seconds at most
+        (0: not at all), and returns as soon as it has taken something: what is there then, up to `limit`. [] after
+        `timeout`, and not before. Other calls of the same client go on meanwhile.
         """
         ...

@@ -458,3 +458,148 @@ def test_the_child_of_a_fork_has_neither_the_threads_nor_the_jobs(runner: Asked)
     free.set()
     crew.stop()
     assert crew.join(PATIENCE)
+
+
+class Polled(Asked):
+    """Can wait for jobs: answers when `answer` is called, with what is there then. Notes the seconds asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.polls: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._answers = threading.Semaphore(0)
+
+    def poll_pending_jobs(
+        self, timeout: float, limit: Any = None, queues: Any = None, lease_seconds: Any = None
+    ) -> list[DispatchJob]:
+        self.polls.put(timeout)
+        assert self._answers.acquire(timeout=PATIENCE)
+        return self.take_pending_jobs(limit, queues, lease_seconds)
+
+    def answer(self) -> None:
+        self._answers.release()
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer comes late enough to have been waited for."""
+    monkeypatch.setattr(Crew, "_has_waited", lambda crew, begun: True)
+
+
+def test_a_crew_does_not_wait_in_the_queue_unless_it_is_to(crews: list[Crew]) -> None:
+    runner, worked = Polled(), threading.Event()
+    dispatch(runner, "a")
+    crew = a_crew(runner, 1, lambda job: worked.set())
+    crews.append(crew)
+    crew.start()
+    assert worked.wait(PATIENCE)
+    assert runner.polls.empty()
+
+
+def test_a_runner_that_cannot_wait_is_asked_as_ever(runner: Asked, crews: list[Crew]) -> None:
+    worked = threading.Event()
+    dispatch(runner, "a")
+    crew = a_crew(runner, 1, lambda job: worked.set(), long_poll=NEVER)
+    crews.append(crew)
+    crew.start()
+    assert worked.wait(PATIENCE)
+    assert runner.questions.get(timeout=PATIENCE) == 1
+
+
+@pytest.mark.usefixtures("no_polling", "waited")
+def test_after_a_question_that_waited_the_next_one_follows_without_a_pause(crews: list[Crew]) -> None:
+    runner, worked = Polled(), threading.Event()
+    crew = a_crew(runner, 1, lambda job: worked.set(), poll_interval=NEVER, long_poll=7.0)
+    crews.append(crew)
+    crew.start()
+    for _ in range(3):
+        assert runner.polls.get(timeout=PATIENCE) == 7.0
+        runner.answer()
+    assert runner.polls.get(timeout=PATIENCE) == 7.0
+    dispatch(runner, "a")
+    runner.answer()
+    assert worked.wait(PATIENCE)
+    crew.stop(wait=False)
+    runner.answer()
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_after_an_empty_answer_that_came_too_early_a_crew_pauses(crews: list[Crew]) -> None:
+    runner = Polled()
+    crew = a_crew(runner, 1, poll_interval=NEVER, long_poll=NEVER)
+    paused = threading.Event()
+    next_pause = crew._next_pause
+
+    def pausing(*, failed: bool) -> float:
+        paused.set()
+        return next_pause(failed=failed)
+
+    crew._next_pause = pausing  # type: ignore[method-assign]  # a witness
+    crews.append(crew)
+    crew.start()
+    runner.answer()
+    assert paused.wait(PATIENCE)
+
+
+def test_an_answer_was_waited_for_if_it_took_half_the_time(runner: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "monotonic", lambda: 101.0)
+    crew = a_crew(Polled(), 1, long_poll=2.0)
+    assert crew._has_waited(100.0)
+    assert not crew._has_waited(100.5)
+    assert not a_crew(runner, 1, long_poll=2.0)._has_waited(0.0)
+    assert not a_crew(Polled(), 1)._has_waited(0.0)
+
+
+@pytest.mark.usefixtures("waited")
+def test_after_a_poll_that_failed_a_crew_pauses(crews: list[Crew], caplog: pytest.LogCaptureFixture) -> None:
+    runner = Polled()
+    runner.broken = True
+    crew = a_crew(runner, 1, long_poll=7.0)
+    pauses: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def pausing(*, failed: bool) -> float:
+        pauses.put(failed)
+        return NEVER
+
+    crew._next_pause = pausing  # type: ignore[method-assign]  # a witness
+    crews.append(crew)
+    crew.start()
+    runner.answer()
+    assert pauses.get(timeout=PATIENCE) is True
+    assert caplog.messages == ["a worker can't take jobs, and goes on asking"]
+
+
+@pytest.mark.usefixtures("waited")
+def test_what_a_poll_brings_after_stop_is_given_back_and_nothing_more_is_asked(crews: list[Crew]) -> None:
+    runner = Polled()
+    worked: list[str] = []
+    crew = a_crew(runner, 2, lambda job: worked.append(job.op), long_poll=7.0)
+    crew.start()
+    assert runner.polls.get(timeout=PATIENCE)
+    stopper = threading.Thread(target=crew.stop)
+    stopper.start()
+    while crew.serving:
+        pass
+    assert stopper.is_alive()  # the poll may still bring something
+    dispatch(runner, "a")
+    runner.answer()
+    stopper.join(PATIENCE)
+    assert not stopper.is_alive()
+    assert (worked, runner.given_back) == ([], ["a"])
+    assert [job.op for job in runner.list_pending_jobs()] == ["a"]
+    assert crew.join(PATIENCE)
+    assert runner.polls.empty()
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_a_kick_during_a_poll_is_not_lost(crews: list[Crew]) -> None:
+    # An answer that came too early: without the kick there would be a pause.
+    runner = Polled()
+    crew = a_crew(runner, 1, poll_interval=NEVER, long_poll=NEVER)
+    crews.append(crew)
+    crew.start()
+    assert runner.polls.get(timeout=PATIENCE)
+    crew.kick()
+    runner.answer()
+    assert runner.polls.get(timeout=PATIENCE)
+    crew.stop(wait=False)
+    runner.answer()

@@ -19,6 +19,7 @@ from runfox import (
     Halt,
     InMemoryStore,
     InProcessRunner,
+    InProcessWorker,
     Worker,
     Workflow,
 )
@@ -651,3 +652,36 @@ def test_a_second_interrupt_leaves_what_runs_and_gives_it_back(process: Any) -> 
     assert process.stderr.readline() == "interrupted: what runs is finished first, interrupt again to leave it\n"
     process.send_signal(signal.SIGINT)
     assert lines(process, 3) == ["given back a", "interrupted", "a b"]
+
+
+class Polled(InProcessRunner):
+    """Can wait for jobs, which it does not: it notes the seconds, and says when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timeouts: list[float] = []
+
+    def poll_pending_jobs(
+        self, timeout: float, limit: Any = None, queues: Any = None, lease_seconds: Any = None
+    ) -> list[DispatchJob]:
+        self.timeouts.append(timeout)
+        return self.take_pending_jobs(limit, queues, lease_seconds)
+
+
+def test_a_worker_waits_in_a_queue_that_lets_it_for_two_seconds_at_a_time() -> None:
+    runner = Polled()
+    backend = Backend(store=InMemoryStore(), runner=runner, executor=echo)
+    workflow = Workflow.from_dict(LOOP, backend)
+    with Worker(backend, concurrency=2):
+        workflow.start()
+        assert workflow.result(timeout=PATIENCE) == Halt({"n": 20})
+    assert set(runner.timeouts) == {2.0}
+
+
+def test_a_driver_and_its_threads_never_wait_in_the_queue() -> None:
+    for concurrency in (1, 2):
+        runner = Polled()
+        worker = InProcessWorker(runner, echo, concurrency)
+        workflow = Workflow.from_dict(LOOP, Backend(store=InMemoryStore(), runner=runner))
+        assert workflow.run(worker) == Halt({"n": 20})
+        assert runner.timeouts == []

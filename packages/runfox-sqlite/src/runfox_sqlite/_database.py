@@ -305,7 +305,7 @@ class Database:
         while True:
             pooled = connection = None
             try:
-                if self._files.lack_the_log():
+                if self._files.are_incomplete():
                     claim_alone(self.path)
                 pooled = self._engine.raw_connection()
                 driver = pooled.driver_connection

@@ -77,10 +77,12 @@ class Files:
         """The files are shorter than they were, and that is all right."""
         self._size = self._log_size = 0
 
-    def lack_the_log(self) -> bool:
-        """True if FILE holds something and has no log: nobody has it open, if all is well."""
+    def are_incomplete(self) -> bool:
+        """True if FILE holds something and has no log, or no index of it: nobody has it open, if all is well."""
         status = _stat(self.path)
-        return status is not None and status.st_size > 0 and _stat(self.log_path) is None
+        if status is None or status.st_size == 0:
+            return False
+        return _stat(self.log_path) is None or _stat(self._index_path) is None
 
     def log_outgrows_the_disk(self) -> bool:
         """True if the log should be moved into FILE now, while there is room for it there: on a disk that is full

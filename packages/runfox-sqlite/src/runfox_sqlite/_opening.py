@@ -37,10 +37,11 @@ def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: 
 
 
 def claim_alone(path: str) -> None:
-    """Make sure that nobody has the file `path` open, which has no log.
+    """Make sure that nobody has the file `path` open, which has no log, or no index of its log.
 
-    Whoever has it open uses a log that was removed. A new one beside that would be the end of the database, and so
-    this is raised as a lock is: whoever uses runfox closes the file when he notices.
+    Whoever has it open uses a log that was removed, or an index in which nobody else sees his locks and commits. A new
+    one beside that would be the end of the database, and so this is raised as a lock is: whoever uses runfox closes
+    the file when he notices. What a log without an index holds is moved into FILE.
     """
     driver = sqlite3.connect(f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=0.0, isolation_level=None)
     try:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from runfox.errors import RecordTooLarge, StorageCorrupt
 from runfox.jsonvalue import JSONObject, JSONValue, copy_object
+from runfox.packed import Packed, pack, pack_optional, unpack, unpack_json, unpack_optional
 from runfox.records import UNSET, RecordPatch, StepRecord, WorkflowRecord, defined_ops
 from runfox.status import StepStatus, WorkflowStatus
 from runfox_sqlite._database import Row
-from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_optional, unpack, unpack_optional
+from runfox_sqlite._json import TextTooLong, encode
 
 _POSITIONS = 24
 """Bits of a position that count inside one write; the version that it makes is above them."""
@@ -154,7 +155,7 @@ def read_record(header: Row, state: list[Row], steps: list[Row]) -> WorkflowReco
         inputs=read_object(inputs),
         state=read_state(state),
         status=WorkflowStatus(status),
-        outcome=decode(outcome),
+        outcome=unpack_json(outcome),
         version=version,
         created_at=unpack(created_at),
         updated_at=unpack(updated_at),
@@ -169,7 +170,7 @@ def read_record(header: Row, state: list[Row], steps: list[Row]) -> WorkflowReco
 
 def read_state(rows: list[Row]) -> JSONObject:
     """key, value, in the order of the keys."""
-    return {unpack(key): decode(value) for key, value in rows}
+    return {unpack(key): unpack_json(value) for key, value in rows}
 
 
 _STEP_STATUS = {status.value: status for status in StepStatus}
@@ -197,7 +198,7 @@ def read_steps(rows: list[Row]) -> dict[str, StepRecord]:
 
 def read_object(packed: Packed) -> JSONObject:
     """The object of a JSON text that was one. Raises `StorageCorrupt`."""
-    value = decode(packed)
+    value = unpack_json(packed)
     if not isinstance(value, dict):
         raise StorageCorrupt("a value in the database is not the JSON object that was written")
     return value

@@ -15,12 +15,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from runfox.errors import PayloadTooLarge, StorageCorrupt
 from runfox.jsonvalue import JSONValue
+from runfox.packed import Packed, pack, pack_optional, unpack, unpack_json, unpack_optional
 from runfox.results import DispatchJob, StepResult
 from runfox.times import Clock, format_time
 from runfox_sqlite import _runner_sql as sql
 from runfox_sqlite._database import Row
 from runfox_sqlite._errors import DAMAGE, damaged
-from runfox_sqlite._json import Packed, TextTooLong, decode, encode, pack, pack_optional, unpack, unpack_optional
+from runfox_sqlite._json import TextTooLong, encode
 from runfox_sqlite._rows import read_object
 from runfox_sqlite._schema import PENDING, SUBMITTED
 from runfox_sqlite._sharing import DatabaseUser
@@ -105,7 +106,7 @@ class SqliteRunner(DatabaseUser):
 
     def _result(self, workflow_execution_id: str, _: int, op: Packed, run_id: int, result: Packed) -> StepResult:
         try:
-            return StepResult(unpack(op), decode(result), run_id)
+            return StepResult(unpack(op), unpack_json(result), run_id)
         except DAMAGE as error:
             what = f"the result of step {op!r} (run {run_id}) of {workflow_execution_id!r}"
             advice = f"restore it from a backup, or forget() the pair ({op!r}, {run_id}) and the step runs again"

@@ -40,7 +40,7 @@ MIGRATIONS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 """Version → the statements that bring a database from the version before to it. Literal SQL: what is released never
 changes, whatever the tables below become."""
 
-# Texts that are not plain ASCII may be BLOBs (see _json): Text is the affinity, which leaves a BLOB as it is.
+# Texts that are not plain ASCII may be BLOBs (see runfox.packed): Text is the affinity, which leaves a BLOB as it is.
 _TEXT = Text()
 _metadata = MetaData()
 

@@ -19,11 +19,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from runfox.errors import StorageCorrupt
+from runfox.packed import unpack
 from runfox.times import Clock
 from runfox_sqlite._database import MEMORY, Closed, Database, Row, Transactions
 from runfox_sqlite._errors import DAMAGE
 from runfox_sqlite._files import file_identity
-from runfox_sqlite._json import unpack
 
 logger = logging.getLogger("runfox")
 

@@ -14,13 +14,13 @@ import time
 from dataclasses import replace
 
 from runfox.errors import StorageCorrupt, WorkflowNotFound, WriteConflict
+from runfox.packed import pack, unpack, unpack_json, unpack_optional
 from runfox.records import ExecutionSummary, RecordPatch, WorkflowRecord
 from runfox.status import WorkflowStatus
 from runfox.times import Clock
 from runfox_sqlite import _store_sql as sql
 from runfox_sqlite._database import Row
 from runfox_sqlite._errors import DAMAGE, damaged
-from runfox_sqlite._json import decode, pack, unpack, unpack_optional
 from runfox_sqlite._rows import RecordRows, patch_rows, read_record, read_state, read_steps, record_rows
 from runfox_sqlite._sharing import DatabaseUser
 
@@ -269,7 +269,7 @@ def _refreshed(record: WorkflowRecord, header: Row, state: list[Row], steps: lis
         state={**record.state, **read_state(state)},
         steps={**record.steps, **changed},
         status=WorkflowStatus(status),
-        outcome=decode(outcome),
+        outcome=unpack_json(outcome),
         version=version,
         updated_at=unpack(updated_at),
         wake_at=unpack_optional(wake_at),

@@ -1,6 +1,7 @@
 """What an implementation claims to be able to: the optional Protocols, the attributes, and what the harness offers.
 
-An ability is known by the Protocol's name (``SupportsPatch``), the attribute's (``durable``, ``shared``), or by one of:
+An ability is known by the Protocol's name (``SupportsPatch``), the attribute's (``durable``, ``shared``, a runner's
+``ordered``), or by one of:
 ``clock`` (the harness can move it), ``queue`` (a runner that queues jobs) and ``local`` (one that executes them inside
 `dispatch`).
 """
@@ -23,9 +24,18 @@ STORE_PROTOCOLS: Mapping[str, type] = MappingProxyType(
         "SupportsWake": protocols.SupportsWake,
     }
 )
-RUNNER_PROTOCOLS: Mapping[str, type] = MappingProxyType({"SupportsWait": protocols.SupportsWait})
+RUNNER_PROTOCOLS: Mapping[str, type] = MappingProxyType(
+    {
+        "SupportsWait": protocols.SupportsWait,
+        "SupportsLongPolling": protocols.SupportsLongPolling,
+    }
+)
 
 ATTRIBUTES = ("durable", "shared")
+"""They count as False where they are missing."""
+
+RUNNER_ATTRIBUTES = ("ordered",)
+"""They count as True where they are missing."""
 
 
 def abilities_of(client: object, harness: Harness[object]) -> frozenset[str]:
@@ -36,6 +46,7 @@ def abilities_of(client: object, harness: Harness[object]) -> frozenset[str]:
     if harness.clock is not None:
         found.add("clock")
     if isinstance(harness, RunnerHarness):
+        found |= {name for name in RUNNER_ATTRIBUTES if getattr(client, name, True)}
         found.add("local" if harness.local else "queue")
     return frozenset(found)
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 ClientT = TypeVar("ClientT", bound=Observed)
 
 REAL_LEASE = 1.5
-"""Seconds of the leases of checks that have to wait for them in real time."""
+"""Seconds of the leases of checks that have to wait for them in real time, where takes are not late."""
 
 _REAL_MARGIN = 0.4
 """Seconds that real time may be off: what a busy machine needs for a few calls."""
@@ -228,8 +228,10 @@ class RunnerCase(_CaseOf[ObservedRunner]):
 
     @property
     def lease(self) -> float:
-        """Seconds: 30 on a clock that can be moved, few in real time."""
-        return 30.0 if self.clock else REAL_LEASE
+        """Seconds: 30 on a clock that can be moved, few in real time; the lag does not count, in which a second job may
+        come after a first one.
+        """
+        return 30.0 if self.clock else REAL_LEASE + self.harness.lag_seconds
 
     @property
     def margin(self) -> float:
@@ -283,6 +285,10 @@ class RunnerCase(_CaseOf[ObservedRunner]):
         taken = self.take(client, 1, lease_seconds=lease_seconds)
         expect(len(taken) == 1, "a job that is pending could not be taken")
         return taken[0]
+
+    def held(self, client: ObservedRunner, before: str, wanted: Collection[str]) -> list[str]:
+        """The executions that are held, in the order of their names, as soon as they are those of `wanted`."""
+        return self.awaited(lambda: sorted(client.held(before)), lambda held: held == sorted(wanted))
 
     def pending(self, client: ObservedRunner, wanted: int) -> list[DispatchJob]:
         """The pending jobs, as soon as they are so many."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Self, cast
 
 from runfox.jsonvalue import JSONValue
-from runfox.protocols import Runner, SupportsWait
+from runfox.protocols import Runner, SupportsLongPolling, SupportsWait
 from runfox.results import DispatchJob, StepResult
 from runfox_testing.faults import Faults, Injected, Injector, SupportsClose, able
 
@@ -20,8 +20,8 @@ class FaultyRunner:
     """A runner whose calls fail, lose their replies, are made twice, or answer late or in another order, as `faults`
     says.
 
-    It has the abilities of `runner`, neither more nor less, and hands on `durable`, `shared`, `lease_seconds` (where
-    there is one) and `close`.
+    It has the abilities of `runner`, neither more nor less, and hands on `durable`, `shared`, `ordered`,
+    `lease_seconds` (where there is one) and `close`.
 
     Results that come late are kept for the next gather of this wrapper, like a reply that is on its way; if the
     wrapper is thrown away, they come again after a re-dispatch. Results that come a second time are what a gather gives
@@ -45,6 +45,7 @@ class FaultyRunner:
         self._delivered_once: deque[DispatchJob] = deque(maxlen=_REMEMBERED_JOBS)
         self.durable: bool = getattr(runner, "durable", False)
         self.shared: bool = getattr(runner, "shared", False)
+        self.ordered: bool = getattr(runner, "ordered", True)
         if hasattr(runner, "lease_seconds"):
             self.lease_seconds = runner.lease_seconds
 
@@ -106,32 +107,34 @@ class FaultyRunner:
         lease_seconds: float | None = None,
     ) -> list[DispatchJob]:
         """Jobs. May fail, lose its reply, answer late or in another order, or deliver a job a second time."""
-        return self._injector.acting("take_pending_jobs", "", lambda: self._take(limit, queues, lease_seconds))
 
-    def _take(
-        self, limit: int | None, queues: Collection[str | None] | None, lease_seconds: float | None
-    ) -> list[DispatchJob]:
-        if self._anything(queues) and self._injector.strikes("delays", "take_pending_jobs"):
-            return []
-        jobs = self._again(limit, queues)
-        left = None if limit is None else limit - len(jobs)
-        if left != 0:
-            taken = self._runner.take_pending_jobs(left, queues, lease_seconds)
-            jobs += taken
-            with self._lock:
-                self._delivered_once.extend(job for job in taken if job.delivery == 1)
-        return self._injector.reordered(jobs, "take_pending_jobs")
+        def call() -> list[DispatchJob]:
+            if self._anything(queues) and self._injector.strikes("delays", "take_pending_jobs"):
+                return []
+            jobs = self._again("take_pending_jobs", limit, queues)
+            left = None if limit is None else limit - len(jobs)
+            if left != 0:
+                jobs += self._noted(self._runner.take_pending_jobs(left, queues, lease_seconds))
+            return self._injector.reordered(jobs, "take_pending_jobs")
+
+        return self._injector.acting("take_pending_jobs", "", call)
+
+    def _noted(self, taken: list[DispatchJob]) -> list[DispatchJob]:
+        """The jobs, of which some may be delivered again."""
+        with self._lock:
+            self._delivered_once.extend(job for job in taken if job.delivery == 1)
+        return taken
 
     def _anything(self, queues: Collection[str | None] | None) -> bool:
         return any(queues is None or job.queue in queues for job in self._runner.list_pending_jobs())
 
-    def _again(self, limit: int | None, queues: Collection[str | None] | None) -> list[DispatchJob]:
+    def _again(self, method: str, limit: int | None, queues: Collection[str | None] | None) -> list[DispatchJob]:
         """A job that was delivered before and is now delivered again; none where the runner itself will do that."""
         if limit is not None and limit <= 0:
             return []
         with self._lock:
             known = next((job for job in self._delivered_once if queues is None or job.queue in queues), None)
-            if known is None or not self._injector.strikes("duplicates", "take_pending_jobs", known.key):
+            if known is None or not self._injector.strikes("duplicates", method, known.key):
                 return []
             self._delivered_once.remove(known)
         given_back = self._runner.extend_lease(known, 0)
@@ -168,10 +171,29 @@ class _Waiting(FaultyRunner):
         )
 
 
+class _Polling(FaultyRunner):
+    def poll_pending_jobs(
+        self,
+        timeout: float,
+        limit: int | None = None,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+    ) -> list[DispatchJob]:
+        """Jobs, waited for. May fail, lose its reply, answer in another order, or deliver a job a second time."""
+        runner = cast("SupportsLongPolling", self._runner)
+
+        def call() -> list[DispatchJob]:
+            jobs = self._again("poll_pending_jobs", limit, queues)
+            jobs = jobs or self._noted(runner.poll_pending_jobs(timeout, limit, queues, lease_seconds))
+            return self._injector.reordered(jobs, "poll_pending_jobs")
+
+        return self._injector.acting("poll_pending_jobs", "", call)
+
+
 class _Closing(FaultyRunner):
     def close(self) -> None:
         """Close the runner."""
         cast("SupportsClose", self._runner).close()
 
 
-_ABILITIES = ((SupportsWait, _Waiting), (SupportsClose, _Closing))
+_ABILITIES = ((SupportsWait, _Waiting), (SupportsLongPolling, _Polling), (SupportsClose, _Closing))

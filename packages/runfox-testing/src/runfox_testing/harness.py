@@ -41,7 +41,8 @@ class Harness(ABC, Generic[ClientT]):
 
     `waivers` name the checks that are known to fail, for who runs the suite without a class of his own.
 
-    `lag_seconds` is how late listings and takes may show what was done; the kit waits up to it there and nowhere else.
+    `lag_seconds` is how late takes and listings (`list_pending_jobs`, `held`, `list_executions`, `due`) may show what
+    was done; the kit waits up to it there and nowhere else.
     """
 
     folder: Path

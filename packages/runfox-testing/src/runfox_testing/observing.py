@@ -149,6 +149,18 @@ class ObservedRunner(Observed):
         woken: bool = self._call("wait", workflow_execution_id, timeout)
         return woken
 
+    def poll_pending_jobs(
+        self,
+        timeout: float,
+        limit: int | None = None,
+        queues: Collection[str | None] | None = None,
+        lease_seconds: float | None = None,
+    ) -> list[DispatchJob]:
+        jobs: list[DispatchJob] = self._call(
+            "poll_pending_jobs", timeout, limit=limit, queues=queues, lease_seconds=lease_seconds
+        )
+        return jobs
+
 
 def brief(value: object) -> str:
     """A value in a few words."""

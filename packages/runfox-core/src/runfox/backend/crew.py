@@ -12,6 +12,7 @@ import logging
 import operator
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,12 @@ logger = logging.getLogger("runfox")
 POLL_INTERVAL = 0.05
 """Seconds."""
 
+LONG_POLL = 2.0
+"""Seconds that a question waits for jobs, where the runner can wait. `stop` waits for the question that is under way,
+whose jobs it has to give back, and no runner can be told to cut it short: so this is also by how much an idle worker
+may be late to stop.
+"""
+
 _FIRST_PAUSE = 0.001
 _FIRST_PAUSE_AFTER_ERROR = 0.1
 _LONGEST_PAUSE_AFTER_ERROR = 5.0
@@ -34,8 +41,11 @@ class Crew:
     """`size` threads that take jobs with `handler` and call `work` for each.
 
     An idle crew looks for jobs after a millisecond, then less and less often, at least every `poll_interval` seconds
-    and at once when it is told to by `kick`. What `work` raises is logged; an interrupt (KeyboardInterrupt,
-    SystemExit), which no signal can have caused in a thread, goes to `interrupted`.
+    and at once when it is told to by `kick`. With `long_poll`, and a runner that can wait for jobs, a question waits
+    for so many seconds instead, and the next one follows without a pause.
+
+    What `work` raises is logged; an interrupt (KeyboardInterrupt, SystemExit), which no signal can have caused in a
+    thread, goes to `interrupted`.
     """
 
     def __init__(
@@ -45,6 +55,8 @@ class Crew:
         work: Callable[[DispatchJob], object],
         interrupted: Callable[[BaseException], None],
         poll_interval: float = POLL_INTERVAL,
+        *,
+        long_poll: float = 0.0,
     ) -> None:
         if operator.index(size) < 1:
             raise ValueError(f"concurrency must be 1 or more, not {size!r}")
@@ -55,6 +67,7 @@ class Crew:
         self._work = work
         self._interrupted = interrupted
         self._poll_interval = poll_interval
+        self._long_poll = long_poll if handler.can_wait else 0.0
         self._begin_anew()
         _crews.add(self)
 
@@ -105,8 +118,9 @@ class Crew:
             self._kicked.notify()
 
     def stop(self, *, wait: bool = True) -> None:
-        """Let the threads end after the job that they are at. Does not wait for these jobs; but when it returns no job
-        is taken any more, and what nobody has begun was given back. (Without `wait` that is so a little later.)
+        """Let the threads end after the job that they are at. Does not wait for these jobs, but for a question that is
+        under way: when it returns no job is taken any more, and what nobody has begun was given back. (Without `wait`
+        that is so a little later.)
         """
         with self._lock:
             if not self._users:
@@ -177,11 +191,14 @@ class Crew:
         return None
 
     def _ask(self, wanted: int) -> None:
-        """Ask the queue once, as the only thread that does; where it has nothing, wait a while."""
+        """Ask the queue once, as the only thread that does; where it has nothing, wait a while, if it has not waited
+        itself.
+        """
         jobs: list[DispatchJob] = []
         failed = False
+        begun = time.monotonic()
         try:
-            jobs = self.handler.take(wanted)
+            jobs = self.handler.take(wanted, self._long_poll)
         except Exception:
             failed = True
             if self._users > 0 and not self._failing:
@@ -192,7 +209,7 @@ class Crew:
             if jobs:
                 self._ready.extend(jobs)
                 self._pause = _FIRST_PAUSE
-            elif self._users > 0 and not self._ask_again:
+            elif self._users > 0 and not self._ask_again and (failed or not self._has_waited(begun)):
                 self._kicked.wait(self._next_pause(failed=failed))
             if self._failing and not failed:
                 logger.warning("a worker can take jobs again")
@@ -200,6 +217,12 @@ class Crew:
             self._asking = False
             # One goes on to ask while this thread takes the first of the jobs.
             self._changed.notify(len(jobs))
+
+    def _has_waited(self, begun: float) -> bool:
+        """True where an answer came late because the runner waited for jobs. One that came early, against the law or
+        because no jobs are taken any more, must not make the crew ask without end.
+        """
+        return 0 < self._long_poll <= 2 * (time.monotonic() - begun)
 
     def _next_pause(self, *, failed: bool) -> float:
         pause = max(self._pause, _FIRST_PAUSE_AFTER_ERROR) if failed else min(self._pause, self._poll_interval)

@@ -23,7 +23,7 @@ from runfox.backend.heartbeat import heartbeats
 from runfox.errors import InvalidJSON, NoCurrentJob, PayloadTooLarge
 from runfox.jsonvalue import JSONValue, copy_json
 from runfox.machine import error_output
-from runfox.protocols import Runner
+from runfox.protocols import Runner, SupportsLongPolling
 from runfox.results import DispatchJob
 
 logger = logging.getLogger("runfox")
@@ -85,6 +85,7 @@ class JobHandler:
         if max_deliveries < 1:
             raise ValueError(f"max_deliveries must be 1 or more, not {max_deliveries!r}")
         self.runner = runner
+        self._poller = runner if isinstance(runner, SupportsLongPolling) else None
         self._executor = executor
         self._queues = None if queues is None else _checked(queues)
         self._max_deliveries = max_deliveries
@@ -106,10 +107,19 @@ class JobHandler:
         job = _current.get(None)
         return job is not None and id(job) in self._running
 
-    def take(self, limit: int) -> list[DispatchJob]:
-        """Up to `limit` pending jobs, oldest first."""
+    @property
+    def can_wait(self) -> bool:
+        """True where `take` can wait for jobs."""
+        return self._poller is not None
+
+    def take(self, limit: int, timeout: float = 0.0) -> list[DispatchJob]:
+        """Up to `limit` pending jobs, oldest first. Where there are none, a runner that can waits for some, for
+        `timeout` seconds at most.
+        """
         if self._denied:
             return []
+        if self._poller is not None and timeout > 0:
+            return self._poller.poll_pending_jobs(timeout, limit, self._queues, self.lease_seconds)
         return self.runner.take_pending_jobs(limit, self._queues, self.lease_seconds)
 
     def handle(self, job: DispatchJob) -> JSONValue:

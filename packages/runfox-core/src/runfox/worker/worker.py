@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Self
 
 from runfox.backend.base import Backend
-from runfox.backend.crew import POLL_INTERVAL, Crew
+from runfox.backend.crew import LONG_POLL, POLL_INTERVAL, Crew
 from runfox.backend.job_handler import MAX_DELIVERIES, Executor, JobHandler
 from runfox.protocols import Runner
 from runfox.results import DispatchJob, StepResult
@@ -36,8 +36,9 @@ class Worker:
     `target` is a `Backend`, or a runner, whose results are then somebody else's to settle. `executor` is a plain
     function or a coroutine function (a backend's own where it is None); coroutines all run in one event loop, in a
     thread of its own. Up to `concurrency` jobs run at a time, each in a thread. An idle worker looks for jobs every
-    `poll_interval` seconds at least. `queues` are those it serves (None among them stands for jobs without a queue),
-    all where it is None.
+    `poll_interval` seconds at least; a runner that can wait for jobs (`SupportsLongPolling`) is asked to, for two
+    seconds at a time, by which an idle worker may be late to stop. `queues` are those it serves (None among them
+    stands for jobs without a queue), all where it is None.
 
     Jobs are leased for `lease_seconds` (a minute, or less if the runner's own leases are shorter), which is how long
     the jobs of a worker that was killed stay with it: while they run, leases are renewed when a third has passed. A
@@ -78,7 +79,7 @@ class Worker:
             lease_seconds=lease_seconds,
             max_deliveries=max_deliveries,
         )
-        self._crew = Crew(self._handler, concurrency, self._work, self._end_with, poll_interval)
+        self._crew = Crew(self._handler, concurrency, self._work, self._end_with, poll_interval, long_poll=LONG_POLL)
         self._settling = None
         if backend is not None:
             self._settling = Settling(backend.engine, Caretaker(backend, sweep_interval, self._crew.kick))

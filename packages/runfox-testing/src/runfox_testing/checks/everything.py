@@ -43,6 +43,7 @@ from runfox_testing.checks import (  # isort: skip
     runner_forget,
     runner_held,
     runner_wait,
+    runner_poll,
     runner_durable,
     runner_shared,
     runner_threads,

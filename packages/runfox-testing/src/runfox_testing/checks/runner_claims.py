@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from runfox.protocols import Runner, SupportsWait
+from runfox.protocols import Runner
 from runfox.times import LATEST
-from runfox_testing.abilities import methods_of
+from runfox_testing.abilities import ATTRIBUTES, RUNNER_ATTRIBUTES, RUNNER_PROTOCOLS, methods_of
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect, violated
 from runfox_testing.comparing import short
@@ -25,7 +25,7 @@ def methods_take_the_contracts_arguments(case: RunnerCase) -> None:
     have a default.
     """
     raw = case.client().raw
-    for protocol in (Runner, SupportsWait) if isinstance(raw, SupportsWait) else (Runner,):
+    for protocol in (Runner, *(optional for optional in RUNNER_PROTOCOLS.values() if isinstance(raw, optional))):
         for method in methods_of(protocol):
             _expect_arguments(getattr(raw, method, None), getattr(protocol, method), method)
 
@@ -55,11 +55,12 @@ def _expect_arguments(found: Any, wanted: Callable[..., object], method: str) ->
     "RUN-CLAIM-02",
     causes=["the attribute is a method or a property that gives something else than True or False"],
 )
-def durable_and_shared_are_booleans(case: RunnerCase) -> None:
-    """`durable` and `shared` are True or False where they are there, and the same for every client."""
+def attributes_are_booleans(case: RunnerCase) -> None:
+    """`durable`, `shared` and `ordered` are True or False where they are there, and the same for every client."""
     one, two = case.clients(2)
-    for name in ("durable", "shared"):
-        value, again = getattr(one.raw, name, False), getattr(two.raw, name, False)
+    for name in (*ATTRIBUTES, *RUNNER_ATTRIBUTES):
+        missing = name in RUNNER_ATTRIBUTES
+        value, again = getattr(one.raw, name, missing), getattr(two.raw, name, missing)
         expect(isinstance(value, bool), f"{name} is {short(value)}, not True or False")
         expect(value is again, f"{name} is {value} for one client and {short(again)} for another of the same namespace")
         claimed = name in case.abilities

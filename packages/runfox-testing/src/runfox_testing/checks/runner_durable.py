@@ -70,7 +70,7 @@ def a_new_process_finds_everything(case: RunnerCase) -> None:
     """A process that is started after all clients were closed finds pending jobs, living leases and results."""
     taken = _prepare(case)
     case.close_clients()
-    lives, pending, results = case.process().call(look, taken)
+    lives, pending, results = case.process().call(look, taken, case.harness.lag_seconds, 2)
     expect(lives is True, "in a new process a living lease can't be renewed")
     expect_equal_jobs(pending, [job("pending"), job("superseded", 2)], "taken in a new process")
     expect_results(results, [("waiting", 1, {"of": "waiting"})], "gathered in a new process")
@@ -93,7 +93,7 @@ def killed_workers_lose_nothing(case: RunnerCase) -> None:
     acknowledged: dict[str, object] = {}
     for number in range(kills):
         child = case.process()
-        child.start(work, case.lease, number)
+        child.start(work, case.harness.lag_seconds, case.lease, number)
         after = case.random.randint(1, 9)
         seen: dict[str, object] = {}
         for op, output in child.items():

@@ -21,7 +21,7 @@ def forgotten_pending_jobs_are_gone(case: RunnerCase) -> None:
     expect_pending(case, one, [], "after the execution was forgotten")
     taken = one.take_pending_jobs()
     expect(taken == [], f"after the execution was forgotten {told(taken)} of its jobs could be taken")
-    expect(one.held(LATEST) == [], "after the execution was forgotten it is held")
+    expect(case.held(one, LATEST, []) == [], "after the execution was forgotten it is held")
 
 
 @check(
@@ -117,7 +117,8 @@ def a_result_of_a_forgotten_run_changes_nothing(case: RunnerCase) -> None:
         submit(worker, one, "late")
     worker.submit_work_result(EXECUTION, "step0", "late")
     expect_gathered(driver, [], "after results of forgotten runs were submitted")
-    expect(driver.held(LATEST) == [], "after results of forgotten runs were submitted the execution is held")
+    held = case.held(driver, LATEST, [])
+    expect(held == [], "after results of forgotten runs were submitted the execution is held")
     expect_pending(case, driver, [], "after results of forgotten runs were submitted")
     driver.dispatch(EXECUTION, jobs(2))
     expect_gathered(driver, [], "after forgotten runs, which late results had come for, were dispatched anew")
@@ -133,11 +134,11 @@ def forgetting_what_is_unknown_is_no_error(case: RunnerCase) -> None:
     client.forget(OTHER)
     client.forget(OTHER, [("step", 1)])
     client.forget(EXECUTION, [("unknown", 1), ("step", 7)])
-    held = client.held(LATEST)
+    held = case.held(client, LATEST, [EXECUTION])
     expect(held == [EXECUTION], f"after unknown executions and runs were forgotten {held} are held")
     for _ in range(2):
         client.forget(EXECUTION)
-    expect(client.held(LATEST) == [], "after the execution was forgotten twice it is held")
+    expect(case.held(client, LATEST, []) == [], "after the execution was forgotten twice it is held")
 
 
 @check("RUN-FORGET-08", needs=("queue",), causes=["entries are found by the beginning of a key"])
@@ -208,7 +209,8 @@ def a_submit_and_a_forget_at_once_leave_nothing(case: RunnerCase) -> None:
         answers = case.race(_forgetting(driver, execution), _submitting(worker, execution))
         expect_no_errors(answers, "calls")
         expect_gathered(driver, [], "after an execution was forgotten while results came", execution)
-        expect(driver.held(LATEST) == [], "after an execution was forgotten while results came it is held")
+        held = case.held(driver, LATEST, [])
+        expect(held == [], "after an execution was forgotten while results came it is held")
 
 
 def _forgetting(client: ObservedRunner, execution: str) -> Callable[[], None]:

@@ -23,11 +23,12 @@ def executions_are_held_before_a_later_time(case: RunnerCase) -> None:
     expect(one.held(LATEST) == [], "in a new namespace executions are held")
     earlier = case.utc(-case.margin)
     one.dispatch(EXECUTION, jobs(2))
-    held = two.held(case.utc(case.margin + case.slack))
+    held = case.held(two, case.utc(case.margin + case.slack), [EXECUTION])
     expect(held == [EXECUTION], f"after a dispatch {held} are held before a later time, not {[EXECUTION]}")
-    expect(two.held(LATEST) == [EXECUTION], f"after a dispatch the execution is not held before {LATEST}")
+    held = case.held(two, LATEST, [EXECUTION])
+    expect(held == [EXECUTION], f"after a dispatch the execution is not held before {LATEST}")
     for before in (earlier, "1970-01-01T00:00:00.000000Z"):
-        held = two.held(before)
+        held = case.held(two, before, [])
         expect(held == [], f"after a dispatch {held} are held before {before}, which is earlier than it")
 
 
@@ -44,9 +45,9 @@ def held_means_strictly_before(case: RunnerCase) -> None:
     # A whole second, so that its text is exact.
     case.pass_time(math.ceil(case.now()) - case.now())
     client.dispatch(EXECUTION, [job()])
-    held = client.held(case.utc())
+    held = case.held(client, case.utc(), [])
     expect(held == [], f"{held} are held before the very time at which they were dispatched")
-    held = client.held(format_time(case.now() + 1e-6))
+    held = case.held(client, format_time(case.now() + 1e-6), [EXECUTION])
     expect(held == [EXECUTION], f"a microsecond after the dispatch {held} are held, not {[EXECUTION]}")
 
 
@@ -55,12 +56,12 @@ def each_execution_is_held_once(case: RunnerCase) -> None:
     """An execution with several entries is named once, and each of several executions is named."""
     client = case.client()
     dispatch(client, *jobs(5), *jobs(3, OTHER), job("step0", 2))
-    held = client.held(LATEST)
-    expect(sorted(held) == sorted([EXECUTION, OTHER]), f"of two executions with several entries {held} are held")
+    held = case.held(client, LATEST, [EXECUTION, OTHER])
+    expect(held == sorted([EXECUTION, OTHER]), f"of two executions with several entries {held} are held")
     many = [f"many#{number}" for number in range(60)]
     dispatch(client, *[job(execution=execution) for execution in many])
-    held = [execution for execution in client.held(LATEST) if execution in many]
-    expect(sorted(held) == sorted(many), f"of {len(many)} executions {len(set(held))} are held, in {len(held)} lines")
+    held = [execution for execution in case.held(client, LATEST, [EXECUTION, OTHER, *many]) if execution in many]
+    expect(held == sorted(many), f"of {len(many)} executions {len(set(held))} are held, in {len(held)} lines")
 
 
 @check("RUN-HELD-04", traits=("time",), causes=["the latest touch of all the execution's entries counts"])
@@ -71,7 +72,7 @@ def any_old_entry_holds_its_execution(case: RunnerCase) -> None:
     before = _next_moment(case)
     client.dispatch(EXECUTION, [job("new")])
     client.dispatch(OTHER, [job("new", execution=OTHER)])
-    held = client.held(before)
+    held = case.held(client, before, [EXECUTION])
     expect(held == [EXECUTION], f"before a time between the touches of two entries {held} are held, not {[EXECUTION]}")
 
 
@@ -97,11 +98,11 @@ def _expect_touched(
         one = found[0]
     before = _next_moment(case)
     act(actor, one)
-    held = client.held(before)
+    held = case.held(client, before, [OTHER])
     expect(EXECUTION not in held, f"an execution is held before a time after which {what}")
     expect(held == [OTHER], f"{what}, of another execution than {OTHER}, and {held} are held, not {[OTHER]}")
-    held = client.held(LATEST)
-    expect(sorted(held) == sorted([EXECUTION, OTHER]), f"after {what} {held} are held before {LATEST}")
+    held = case.held(client, LATEST, [EXECUTION, OTHER])
+    expect(held == sorted([EXECUTION, OTHER]), f"after {what} {held} are held before {LATEST}")
 
 
 @check("RUN-HELD-05", traits=("time",), causes=["an insert that finds the entry there leaves it as it is"])
@@ -139,7 +140,7 @@ def a_gather_touches(case: RunnerCase) -> None:
 
     moment: list[str] = []
     _expect_touched(case, gather, "its job's result was submitted and gathered")
-    held = case.client().held(moment[0])
+    held = case.held(case.client(), moment[0], [OTHER])
     expect(EXECUTION not in held, "an execution is held before a time after which its job's result was gathered")
 
 
@@ -159,9 +160,10 @@ def a_dispatch_of_taken_and_known_runs_touches_them(case: RunnerCase) -> None:
     submit(client, done, None)
     expect_gathered(client, [("done", 1, None)], "after the submit", OTHER)
     before = _next_moment(case)
-    expect(sorted(client.held(before)) == [EXECUTION, OTHER], "two executions with old entries are not both held")
+    held = case.held(client, before, [EXECUTION, OTHER])
+    expect(held == [EXECUTION, OTHER], "two executions with old entries are not both held")
     dispatch(client, taken, done)
-    held = client.held(before)
+    held = case.held(client, before, [])
     expect(held == [], f"before a time after which taken and gathered runs were dispatched again {held} are held")
 
 
@@ -178,11 +180,11 @@ def entries_in_every_state_are_held(case: RunnerCase) -> None:
     for state in ("submitted", "gathered"):
         submit(client, job(execution=executions[state]), None)
     expect(len(client.gather(executions["gathered"])) == 1, "one result was submitted, and could not be gathered")
-    held = set(client.held(LATEST))
+    held = case.held(client, LATEST, executions.values())
     missing = [state for state in states if executions[state] not in held]
     expect(not missing, f"executions whose only entry is {' or '.join(missing)} are not held")
     client.forget(executions["gathered"], [("step", 1)])
     client.forget(executions["pending"], [("step", 1)])
-    held = set(client.held(LATEST))
-    wanted = {executions["taken"], executions["submitted"]}
-    expect(held == wanted, f"after the only runs of two executions were forgotten {sorted(held)} are held")
+    wanted = sorted([executions["taken"], executions["submitted"]])
+    held = case.held(client, LATEST, wanted)
+    expect(held == wanted, f"after the only runs of two executions were forgotten {held} are held")

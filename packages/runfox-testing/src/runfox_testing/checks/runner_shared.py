@@ -41,7 +41,7 @@ def jobs_and_results_go_from_process_to_process(case: RunnerCase) -> None:
         execution = f"flow#{number}"
         client.dispatch(execution, jobs(2, execution))
         case.pending(client, 2)
-        taken = child.call(take_and_submit, "in the child")
+        taken = child.call(take_and_submit, case.harness.lag_seconds, 2, "in the child")
         expect_equal_jobs(taken, jobs(2, execution), "taken in another process")
         wanted = [(one.op, 1, "in the child") for one in taken]
         expect_gathered(client, wanted, "after another process had submitted", execution)
@@ -65,7 +65,9 @@ def what_one_process_ends_is_over_in_the_others(case: RunnerCase) -> None:
     client, child = case.client(), case.process()
     client.dispatch(EXECUTION, jobs(4))
     case.pending(client, 4)
-    superseded, forgotten, submitted, living = sorted(child.call(take_all), key=lambda one: one.op)
+    superseded, forgotten, submitted, living = sorted(
+        child.call(take_all, case.harness.lag_seconds, 4), key=lambda one: one.op
+    )
     client.dispatch(EXECUTION, [job(superseded.op, 2)])
     client.forget(EXECUTION, [(forgotten.op, 1)])
     submit(client, submitted, "here")
@@ -114,7 +116,7 @@ def the_jobs_of_a_killed_process_come_back(case: RunnerCase) -> None:
     client, child = case.client(), case.process()
     client.dispatch(EXECUTION, jobs(5))
     case.pending(client, 5)
-    child.start(take_and_stay, case.lease)
+    child.start(take_and_stay, case.harness.lag_seconds, case.lease)
     held = next(child.items())
     child.kill()
     expect(list(child.items()) == [], "a process that was killed went on")
@@ -128,4 +130,5 @@ def the_jobs_of_a_killed_process_come_back(case: RunnerCase) -> None:
     deliveries = {one.delivery for one in again}
     expect(deliveries == {2}, f"jobs of a killed process come again with `delivery` {short(deliveries)}, not 2")
     expect_gathered(client, [(held[0].op, 1, "before the kill")], "after the process that submitted was killed")
-    expect(client.held(LATEST) == [EXECUTION], f"beside {EXECUTION} something is held; taken were {told(again)}")
+    held = case.held(client, LATEST, [EXECUTION])
+    expect(held == [EXECUTION], f"not {EXECUTION} but {held} are held; taken were {told(again)}")

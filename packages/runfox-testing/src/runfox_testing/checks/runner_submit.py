@@ -97,7 +97,7 @@ def a_result_of_an_unknown_run_is_ignored(case: RunnerCase) -> None:
     expect_gathered(client, [], "after results of unknown runs were submitted")
     expect_gathered(client, [], "of an unknown execution after a result of it was submitted", OTHER)
     expect_pending(case, client, [job(run_id=2)], "after results of unknown runs were submitted")
-    held = client.held(LATEST)
+    held = case.held(client, LATEST, [EXECUTION])
     expect(held == [EXECUTION], f"after results of unknown executions were submitted {held} are held")
     client.dispatch(OTHER, [job(execution=OTHER)])
     expect_gathered(client, [], "after a run was dispatched that a result had come for before", OTHER)

@@ -174,7 +174,7 @@ def an_empty_queue_answers_at_once(case: RunnerCase) -> None:
         case.take_one(client)
 
 
-@check("RUN-TAKE-10", needs=("queue",), causes=["jobs are ordered by op or id", "a stack instead of a queue"])
+@check("RUN-TAKE-10", needs=("queue", "ordered"), causes=["jobs are ordered by op or id", "a stack instead of a queue"])
 def jobs_are_taken_oldest_first(case: RunnerCase) -> None:
     """Takes give the oldest jobs first, across executions and queues, and each take gives them in that order."""
     client = case.client()

@@ -245,7 +245,7 @@ class StoreMachine(RuleBasedStateMachine):
         def order(ids: list[str]) -> list[str]:
             return [self.model.kept[key].told("created_at") if key in self.model.kept else key for key in ids]
 
-        found = self.case.awaited(ask, lambda ids: sorted(ids) == sorted(wanted))
+        found = self.case.awaited(ask, lambda ids: sorted(ids) == sorted(wanted) and order(ids) == order(wanted))
         expect(sorted(found) == sorted(wanted), f"the pages of a listing have {found}, not {wanted}")
         self.answers["listed"] += 1
         expect(order(found) == order(wanted), f"the listing has {found}, which is not newest first: {order(found)}")
@@ -255,13 +255,17 @@ class StoreMachine(RuleBasedStateMachine):
     def due(self, client: int, now: str) -> None:
         """What is due."""
         wanted = self.model.due(now)
+
+        def order(ids: list[str]) -> list[str]:
+            return [self.model.kept[key].told("wake_at") for key in ids]
+
         found = self.case.awaited(
             lambda: [key.partition("#")[2] for key in self.clients[client].due(now)],
-            lambda ids: sorted(ids) == sorted(wanted),
+            lambda ids: sorted(ids) == sorted(wanted) and order(ids) == sorted(order(ids)),
         )
         expect(sorted(found) == sorted(wanted), f"{found} are due, not {wanted}")
         self.answers["due"] += 1
-        times = [self.model.kept[key].told("wake_at") for key in found]
+        times = order(found)
         expect(times == sorted(times), f"what is due comes in the order of {times}")
 
     # What happens to clients

@@ -113,8 +113,19 @@ def undisturbed(what: str, call: Callable[[], T]) -> T:
 def listed(
     case: StoreCase, ask: Callable[[], list[ExecutionSummary]], wanted: list[str], what: str
 ) -> list[ExecutionSummary]:
-    """The summaries as soon as they are those of `wanted`, execution ids in that order; they have to be."""
-    found = case.awaited(ask, lambda summaries: ids_of(summaries) == wanted)
+    """The summaries as soon as they are those of `wanted`, execution ids in that order; they have to be. An id to go on
+    from may be unknown to a listing for as long as that may be late.
+    """
+
+    def answer() -> list[ExecutionSummary] | WorkflowNotFound:
+        try:
+            return ask()
+        except WorkflowNotFound as error:
+            return error
+
+    found = case.awaited(answer, lambda found: isinstance(found, list) and ids_of(found) == wanted)
+    if isinstance(found, WorkflowNotFound):
+        raise found
     expect(ids_of(found) == wanted, f"{what}: the listing has {ids_of(found)}, not {wanted}")
     return found
 

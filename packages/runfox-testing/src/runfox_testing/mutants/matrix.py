@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from runfox_testing.check import all_checks
 from runfox_testing.mutants.mutant import Mutant, all_mutants
@@ -34,24 +38,49 @@ class Kill:
 
 
 def run(mutant: Mutant) -> Kill:
-    """Run the kit on a mutant, in a process of its own: the one node that the mutant is for."""
+    """Run the kit on a mutant, in a process of its own: the one node that the mutant is for.
+
+    The process is one of multiprocessing's: a script that calls this does so under ``if __name__ == "__main__"``.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "report.json")
-        command = [sys.executable, "-m", "pytest", "--pyargs", "runfox_testing.suite", *mutant.options]
-        command += ["-k", mutant.check, f"--runfox-report={report}", "-p", "no:cacheprovider", "-q"]
-        # What the session around this one was told is not for this one.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-        done = subprocess.run(  # noqa: S603  # the interpreter that runs this
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        report, said = Path(folder, "report.json"), Path(folder, "said")
+        said.touch()
+        arguments = ["--pyargs", "runfox_testing.suite", *mutant.options, "-k", mutant.check]
+        arguments += [f"--runfox-report={report}", "-p", "no:cacheprovider", "-q"]
+        process = _processes().Process(target=_run_pytest, args=(arguments, folder, said))
+        process.start()
+        process.join()
+        told = f"{said.read_text(encoding='utf-8', errors='replace')}exit status {process.exitcode}"
         if not report.exists():
-            return Kill(mutant=mutant, outcome="no report", observed=done.stdout + done.stderr)
+            return Kill(mutant=mutant, outcome="no report", observed=told)
         subjects = json.loads(report.read_text(encoding="utf-8"))["subjects"]
     for subject in subjects:
         if mutant.check in subject["checks"]:
             result = subject["checks"][mutant.check]
             return Kill(mutant=mutant, outcome=result["outcome"], observed=result["observed"])
-    return Kill(mutant=mutant, outcome="not collected", observed=done.stdout)
+    return Kill(mutant=mutant, outcome="not collected", observed=told)
+
+
+def _run_pytest(arguments: list[str], folder: str, said: Path) -> None:
+    """In the process: what pytest says goes to a file."""
+    os.chdir(folder)
+    # What the session around this one was told is not for this one.
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    with said.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    raise SystemExit(pytest.main(arguments))
+
+
+@functools.cache
+def _processes() -> Any:  # typeshed's BaseContext has no Process
+    """Where the platform can, processes are forked from one that has imported what takes a second to import."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Not the kit itself, whose asserts pytest rewrites when it is imported.
+    context.set_forkserver_preload(["pytest", "hypothesis", "hypothesis.strategies", "runfox", "runfox.worker"])
+    return context
 
 
 def run_all(mutants: Iterable[Mutant]) -> list[Kill]:

@@ -28,6 +28,7 @@ MODULES = (
     "runfox_testing.mutants.runner_submit",
     "runfox_testing.mutants.runner_forget",
     "runfox_testing.mutants.runner_held",
+    "runfox_testing.mutants.runner_poll",
     "runfox_testing.mutants.runner_surroundings",
     "runfox_testing.mutants.workflow",
 )
