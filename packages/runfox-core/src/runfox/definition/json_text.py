@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TypeAlias
 
 from runfox.definition.python_value import read_python
-from runfox.definition.source import MAX_DEPTH, Document, Found, Path, Problems
+from runfox.definition.source import MAX_DEPTH, TOO_DEEP, Document, Found, Path, Problems
 from runfox.errors import DefinitionError, Problem
 from runfox.jsonvalue import MAX_INTEGER_DIGITS, shown
 
@@ -52,7 +52,7 @@ def _measure(text: str) -> None:
             if depth > MAX_DEPTH:
                 line = text.count("\n", 0, match.start()) + 1
                 column = match.start() - text.rfind("\n", 0, match.start())
-                message = f"nested more than {MAX_DEPTH} deep: make it flatter"
+                message = TOO_DEEP
                 raise DefinitionError([Problem("", message, line, column)])
         elif bracket in "]}":
             depth -= 1

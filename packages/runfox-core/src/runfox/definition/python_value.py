@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from runfox.definition.source import MAX_DEPTH, Document, Found, Path, Problems
+from runfox.definition.source import MAX_DEPTH, TOO_DEEP, Document, Found, Path, Problems
 from runfox.errors import DefinitionError, Problem
 from runfox.jsonvalue import MAX_INTEGER_DIGITS, JSONObject, JSONValue, shown
 
@@ -90,7 +90,7 @@ class _Copier:
         known = self._copied.get(id(value))
         height = 1 if known is None else known.height
         if len(self._open) + height > MAX_DEPTH:
-            return self._refuse(path, f"nested more than {MAX_DEPTH} deep: make it flatter")
+            return self._refuse(path, TOO_DEEP)
         if known is not None:
             self._take(known.size)
             self._height = max(self._height, known.height)

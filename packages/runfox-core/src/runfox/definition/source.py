@@ -18,6 +18,8 @@ from runfox.jsonvalue import JSONValue, shown
 MAX_DEPTH = 100
 """Containers inside one another that a definition may have, the definition itself included."""
 
+TOO_DEEP = f"nested more than {MAX_DEPTH} deep: make it flatter"
+
 MAX_PROBLEMS = 100
 """Problems that are kept and told; the others are counted."""
 

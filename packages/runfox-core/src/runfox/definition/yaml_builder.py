@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runfox.definition.source import MAX_DEPTH, Document, Found, Mark, Marks, Path, Place, Problems
+from runfox.definition.source import MAX_DEPTH, TOO_DEEP, Document, Found, Mark, Marks, Path, Place, Problems
 from runfox.definition.yaml_scalars import Trap, resolve
 from runfox.jsonvalue import JSONObject, JSONValue, shown
 
@@ -157,7 +157,7 @@ class Builder:
             if len(self._open) + target.height <= MAX_DEPTH:
                 self._deliver(target._replace(mark=self.mark))
                 return
-            message = f"nested more than {MAX_DEPTH} deep: make it flatter"
+            message = TOO_DEEP
         elif target is None:
             message = f"no anchor &{shown(name)} comes before this alias: add it, or write the value"
         else:
@@ -169,7 +169,7 @@ class Builder:
 
     def _push(self, opened: _OpenList | _OpenMapping) -> None:
         if len(self._open) == MAX_DEPTH:
-            raise Refused(self._problem(f"nested more than {MAX_DEPTH} deep: make it flatter"))
+            raise Refused(self._problem(TOO_DEEP))
         if opened.anchor:
             self._anchors[opened.anchor] = opened
         self._open.append(opened)
@@ -235,9 +235,9 @@ class Builder:
         own, own_marks = dict(closed.value), dict(closed.marks)
         closed.value.clear()
         closed.marks.clear()
-        for source in reversed(closed.merged):
-            closed.value.update(source)
-            closed.marks.update(self._marks.mappings[id(source)])
+        for source in closed.merged:
+            closed.value.update(source | closed.value)
+            closed.marks.update(self._marks.mappings[id(source)] | closed.marks)
         closed.value.update(own)
         closed.marks.update(own_marks)
 

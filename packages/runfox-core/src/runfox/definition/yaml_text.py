@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from runfox.definition.source import Document, Found, Marks, Place
+from runfox.definition.source import TOO_DEEP, Document, Found, Marks, Place
 from runfox.definition.yaml_builder import Builder, Refused
 from runfox.errors import MissingExtra
 
@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise MissingExtra("a definition in YAML", "runfox-core[standard]") from error
 
-Loader: TypeAlias = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
+Loader: TypeAlias = "type[yaml.SafeLoader | yaml.CSafeLoader]"
 
 LOADER: Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's parser where PyYAML has been built with it."""
@@ -40,7 +40,7 @@ def read_yaml(text: str, loader: Loader = LOADER) -> Document:
     except Refused as refused:
         found = refused.found
     except yaml.MarkedYAMLError as error:
-        found = Found((), f"this is no YAML: {_explained(error)}", mark=error.problem_mark)
+        found = Found((), _explained(error), mark=error.problem_mark)
     except (ValueError, OverflowError) as error:  # PyYAML's own scanner on escapes and versions that are no numbers
         found = Found((), f"this is no YAML: {error}", mark=builder.mark)
     builder.found.add(found)
@@ -79,4 +79,6 @@ def _check_characters(text: str) -> None:
 
 
 def _explained(error: yaml.MarkedYAMLError) -> str:
-    return ", ".join(part for part in (error.context, error.problem) if part)
+    if error.problem == "exceeded maximum nesting depth":  # libyaml's, far over ours, and it reads ahead of its events
+        return TOO_DEEP
+    return "this is no YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
