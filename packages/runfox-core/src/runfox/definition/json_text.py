@@ -52,8 +52,7 @@ def _measure(text: str) -> None:
             if depth > MAX_DEPTH:
                 line = text.count("\n", 0, match.start()) + 1
                 column = match.start() - text.rfind("\n", 0, match.start())
-                message = TOO_DEEP
-                raise DefinitionError([Problem("", message, line, column)])
+                raise DefinitionError([Problem("", TOO_DEEP, line, column)])
         elif bracket in "]}":
             depth -= 1
 

@@ -236,8 +236,10 @@ class Builder:
         closed.value.clear()
         closed.marks.clear()
         for source in closed.merged:
-            closed.value.update(source | closed.value)
-            closed.marks.update(self._marks.mappings[id(source)] | closed.marks)
+            marks = self._marks.mappings[id(source)]
+            for key, value in source.items():
+                closed.value.setdefault(key, value)
+                closed.marks.setdefault(key, marks[key])
         closed.value.update(own)
         closed.marks.update(own_marks)
 
