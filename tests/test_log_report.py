@@ -1,4 +1,4 @@
-"""The report on a web server's log, run as a user runs it, killed and shared: a process of its own in a folder of its own."""
+"""The report on a web server's log, run as a user runs it: undisturbed, killed, and by two processes."""
 
 from __future__ import annotations
 
