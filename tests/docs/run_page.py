@@ -57,7 +57,8 @@ class Shell:
         # The line break before the mark is ours, unless the command's last line had none.
         printed = KILLED.sub("", printed.removesuffix("\n"))
         if status:
-            printed += "\n" * (not printed.endswith("\n") and printed != "")
+            if printed and not printed.endswith("\n"):
+                printed += "\n"
             printed += f"[exit status {status}]\n"
         return printed
 
