@@ -11,6 +11,7 @@ import runfox as rfx
 
 ROUND = """
 name: round
+defaults: {on_error: halt}   # a stop that fails would leave the total as it was
 steps:
   - op: depot
     input: {crates: 0}

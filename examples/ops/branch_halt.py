@@ -4,6 +4,9 @@ Branches are looked at when a step has an output, in their order; the first whos
 the whole workflow: what has not begun never will, `outputs` are not resolved, and the branch's `result` is the
 outcome. `run` then returns `Halt` where it returns `Complete` otherwise. A halt is an answer, not an error: nothing is
 raised, and nothing is tried again.
+
+A look that fails gives no score, and the condition is false. `on_error: halt` keeps such a picture from being
+published; the default, `continue`, would not.
 """
 
 import runfox as rfx
@@ -18,6 +21,7 @@ steps:
       - condition: {">=": [{"var": "unsafe"}, 0.7]}
         action: halt
         result: {status: rejected, picture: {"var": "input.picture"}, score: {"var": "unsafe"}}
+    on_error: halt
 
   - op: publish
     depends_on: [look_at]
@@ -28,12 +32,13 @@ outputs:
   address: {"var": "steps.publish.output.address"}
 """
 
-UNSAFE = {"kitten.jpg": 0.02, "brawl.jpg": 0.91}
+UNSAFE = {"kitten.jpg": 0.02, "brawl.jpg": 0.91, "torn.jpg": None}
 
 
 def execute(op, inputs):
     if op == "look_at":
-        return {"unsafe": UNSAFE[inputs["picture"]]}
+        score = UNSAFE[inputs["picture"]]
+        return {"ok": False, "error": "can't read the picture"} if score is None else {"unsafe": score}
     if op == "publish":
         return {"address": f"https://pictures.example/{inputs['picture']}"}
     raise ValueError(f"no such step: {op}")
