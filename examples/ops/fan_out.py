@@ -1,8 +1,8 @@
 """One step, then several side by side: a photo is measured, and three sizes are made of it at the same time.
 
 Steps that depend on the same step become ready together. Whether they also run together is up to the worker: the one
-that a backend makes of its executor runs one job after another; this one has three threads. The barrier proves it:
-nobody passes until all three have come. (`rfx.Worker` is the same for processes, see the guide on parallel work.)
+that a backend makes of its executor runs one job after another, this one has three threads. The barrier proves it:
+nobody passes until all three have come. `rfx.Worker` does the same in any number of processes.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""A step that is tried again when it fails: a bank that is busy twice is asked three times, and one that is down, too.
+"""A step that is tried again when it fails: one bank is busy twice and answers then, the other one stays down.
 
 A run has failed when its output has `ok: false`; an exception becomes such an output. `max_attempts` is how often a
 step may run until one run succeeds. It is no loop counter: what has succeeded does not run again (fibonacci.py shows a
