@@ -12,8 +12,8 @@ Four stations are asked for the wind, each in the format that it has. What makes
   outputs, not at the statuses. `compare` is another matter: if that fails, there is no answer, and `halt` says so.
 - `vars` collects what there is: `steps[*].output.wind` has three items, since the fourth output has no such key.
   A `var` that names the failed station's wind would be null.
-- What was asked for stands in the step's own input. Against it the step finds what is missing, and the reasons come
-  by the same `vars`, from the outputs that have an `error`.
+- What was asked for stands in the step's own input. Against it the step finds what is missing; the reasons are
+  collected like the winds, from the outputs that have an `error`.
 - Tolerance needs a floor. A branch halts when fewer than two stations have answered.
 """
 
@@ -46,7 +46,6 @@ WIND = {
             "input": {
                 "asked": STATIONS,
                 "winds": {"vars": "steps[*].output.wind"},
-                "errors": {"vars": "steps[*].output.error"},
             },
             "branch": [
                 {
