@@ -11,12 +11,13 @@ Why it is built like this:
 
 - A result carries the `run_id` of its job. With it a doubled message and a late one are told from the one that is
   waited for, and change nothing: both are delivered here on purpose, and the record's version stays.
-- `settle` applies results and claims what follows, in one commit. (`on_step_result`, then `advance`, is the same in two,
-  for those who want to look in between.) It is committed before anything is dispatched. Should the process die in that
-  gap, or a message get lost, `look_after` hands the jobs out again.
+- `settle` applies results and claims what follows, in one commit. (`on_step_result`, then `advance`, is the same in
+  two, for those who want to look in between.) Only then the new jobs are dispatched. Should the process die in that
+  gap, `look_after` dispatches them; should a result never arrive, its job is in the queue again when its lease lapses.
 - A handler that fails answers with an error, and the message comes again: that is harmless, too.
 
-Everything is in memory here, to be read in one go. With another URL it is in a file, or in a cloud; nothing else changes.
+Everything is in memory here, to be read in one go. With another URL it is in a file or in a cloud, and nothing else
+changes.
 """
 
 import queue
@@ -98,7 +99,9 @@ def execute(op, inputs):
 
 
 def consume():
-    """Execute what is in the queue, and send the results."""
+    """Execute what is in the queue, and send the results. What an executor raises is to be sent as a result, too, with
+    `ok` false; this one raises nothing.
+    """
     for job in backend.take_tasks():
         messages.put(
             {

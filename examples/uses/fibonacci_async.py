@@ -68,7 +68,8 @@ def work():
 def main():
     with rfx.open_backend(URL) as backend:
         wf = rfx.Workflow.from_yaml(FIBONACCI, backend, inputs={"limit": 1000})
-        with subprocess.Popen([sys.executable, __file__, "worker"], stdin=subprocess.PIPE) as worker:
+        command = [sys.executable, __file__, "worker"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:  # noqa: S603  # this script
             result = wf.run(timeout=60)
         runs = 1 + backend.load(wf.id).steps["iterate"].run_id
 
