@@ -69,14 +69,18 @@ def execute(op, inputs):
 
 
 def open_questions(url):
-    """What people are asked at the moment, the oldest question first: for each its text, and what its form holds."""
+    """What people are asked at the moment, the oldest question first: for each what a form shows, and what it holds."""
     with rfx.open_backend(url) as backend:
-        jobs = [job for job in backend.pending_tasks() if job.queue == "people"]
-    return [(job.inputs["question"], form(job.workflow_execution_id, job.op, job.run_id)) for job in jobs]
-
-
-def form(workflow_execution_id, op, run_id):
-    return {"workflow_execution_id": workflow_execution_id, "op": op, "run_id": run_id}
+        return [
+            {
+                "text": job.inputs["question"],
+                "workflow_execution_id": job.workflow_execution_id,
+                "op": job.op,
+                "run_id": job.run_id,
+            }
+            for job in backend.pending_tasks()
+            if job.queue == "people"
+        ]
 
 
 def answer(url, form, decision):
@@ -100,10 +104,9 @@ def main(url):
     with rfx.open_backend(url) as backend, rfx.Worker(backend, execute, queues=[None]):
         kettle = start(backend, THREE_DAYS, "kettle", 80)
         piano = start(backend, THREE_DAYS, "piano", 4000)
-        forms = {}
-        for text, filled_in in wait_for_questions(url, 2):
-            print("open:", text)
-            forms[filled_in["workflow_execution_id"]] = filled_in
+        forms = {form["workflow_execution_id"]: form for form in wait_for_questions(url, 2)}
+        for form in forms.values():
+            print("open:", form["text"])
 
         print("Ada approves the kettle:", told(answer(url, forms[kettle.id], yes)))
         print("Bob rejects the kettle:", told(answer(url, forms[kettle.id], no)))
@@ -113,7 +116,8 @@ def main(url):
 
         yacht = start(backend, 0.5, "yacht", 900000)
         print("yacht:", yacht.result(timeout=60))
-        print("Ada approves the yacht:", told(answer(url, form(yacht.id, "approve", run_id=0), yes)))
+        form = {"workflow_execution_id": yacht.id, "op": "approve", "run_id": 0}  # as a page still shows it
+        print("Ada approves the yacht:", told(answer(url, form, yes)))
         print("yacht:", yacht.result(timeout=60))
         print("open:", open_questions(url))
 
