@@ -11,10 +11,11 @@ Why it is built like this:
 
 - A result carries the `run_id` of its job. With it a doubled message and a late one are told from the one that is
   waited for, and change nothing: both are delivered here on purpose, and the record's version stays.
+- `submit_result` tells the queue that the job is done: it is not handed out again, and the result is kept.
 - `settle` applies results and claims what follows, in one commit. (`on_step_result`, then `advance`, is the same in
-  two, for those who want to look in between.) Only then the new jobs are dispatched. Should the process die in that
-  gap, `look_after` dispatches them; should a result never arrive, its job is in the queue again when its lease lapses.
-- A handler that fails answers with an error, and the message comes again: that is harmless, too.
+  two, for those who want to look in between.) Only then the new jobs are dispatched.
+- Should the process die between two of these lines, `look_after` does the rest. Should a result never arrive, its job
+  is pending again when its lease lapses. A handler that fails answers with an error, and the message comes again.
 
 Everything is in memory here, to be read in one go. With another URL it is in a file or in a cloud, and nothing else
 changes.
@@ -60,18 +61,16 @@ def start_workflow(definition, inputs):
 
 def handle_result(message):
     """What a result is brought to, as often as it is delivered."""
+    op, output, run_id = message["op"], message["output"], message["run_id"]
     workflow = rfx.Workflow.resume(message["workflow_execution_id"], backend)
-    result = rfx.StepResult(message["op"], message["output"], message["run_id"])
-    return hand_on(workflow, workflow.settle([result]))
+    backend.submit_result(workflow.id, op, output, run_id)
+    return hand_on(workflow, workflow.settle([rfx.StepResult(op, output, run_id)]))
 
 
 def hand_on(workflow, answer):
     """Put the jobs of an answer into the queue."""
-    while isinstance(answer, rfx.Dispatch):
-        refused = backend.dispatch(workflow.id, answer.jobs)
-        if not refused:  # what the queue can't take, too large for example, comes back as an error result
-            break
-        answer = workflow.settle(refused)
+    while isinstance(answer, rfx.Dispatch) and (refused := backend.dispatch(workflow.id, answer.jobs)):
+        answer = workflow.settle(refused)  # what the queue can't take (too large, no route) is an error result
     return answer
 
 
@@ -130,15 +129,15 @@ def deliver(message, remark=""):
 
 start_workflow(OFFER, {"article": "kettle"})
 consume()
-stock, no_price = messages.get(), messages.get()
+stock, no_price = messages.get_nowait(), messages.get_nowait()
 deliver(stock)
 deliver(stock, "the same message again")
 deliver(no_price, "an error: the step is run again")
 deliver({**no_price, "output": {"price": 41}}, "late: the price list has answered the first time after all")
 consume()
-deliver(messages.get())
+deliver(messages.get_nowait())
 consume()
-print(deliver(messages.get()))
+print(deliver(messages.get_nowait()))
 
 deliver(stock, "after the end")
 print("executions that wanted to be looked after:", look_after())

@@ -91,8 +91,10 @@ def work(url):
     """Work until this process's standard input ends."""
     backend = rfx.open_backend(url, on_state_change=applied)
     with backend, rfx.Worker(backend, execute, lease_seconds=LEASE_SECONDS):
-        sys.stdin.read()
-        ending.set()
+        try:
+            sys.stdin.read()
+        finally:
+            ending.set()
 
 
 # The process that starts, kills and waits
