@@ -1,62 +1,46 @@
-"""MkDocs hooks of the site.
+"""MkDocs hooks of the site: what a page says of files outside docs/. What is not there ends a strict build.
 
 A relative link that leaves docs/ leads to a file of the repository. It stays as it is in the page, where GitHub follows
-it, and becomes the file's address in the repository on the site. One that leads nowhere is a warning, which ends a
-strict build.
+it, and becomes the file's address in the repository on the site.
+
+``<!-- source: PATH -->`` becomes the text of a file of the repository, folded up. On GitHub nothing is seen of it.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import posixpath
+import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
+
+from repository_links import address
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-BRANCH = "main"
-
-_log = logging.getLogger("mkdocs.hooks.links")  # below `mkdocs`, whose warnings strict mode counts
+_SOURCE = re.compile(r"^<!-- source: (?P<path>\S+) -->$", re.MULTILINE)
+_log = logging.getLogger("mkdocs.hooks.repository")  # below `mkdocs`, whose warnings strict mode counts
 
 
 class RepositoryLinks(Extension):
-    """Links of the page at hand (`page`, its path below docs/) that leave docs/, as links into the repository."""
+    """The links of one page after another: `page` is its path below docs/."""
 
-    def __init__(self, docs: Path, repository: str) -> None:
+    def __init__(self, root: Path, repository: str) -> None:
         super().__init__()
-        self.docs = docs
-        self.repository = repository.rstrip("/")
+        self.root = root
+        self.repository = repository
         self.page = ""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  # Markdown's name
         """Before MkDocs looks at links, which knows only files below docs/."""
         md.treeprocessors.register(_Rewriter(md, self), "repository_links", priority=1)
-
-    def address(self, link: str) -> str:
-        """Where a link leads on the site."""
-        scheme, host, path, _, anchor = urlsplit(link)
-        if scheme or host or not path or path.startswith("/"):
-            return link
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(self.page), path))
-        if not target.startswith("../"):
-            return link
-        inside = os.path.relpath(self.docs / target, self.docs.parent)
-        file = self.docs.parent / inside
-        if inside.startswith("..") or not file.exists():
-            _log.warning("Doc file '%s' contains a link '%s', but the repository has no such file.", self.page, link)
-            return link
-        kind = "tree" if file.is_dir() else "blob"
-        fragment = f"#{anchor}" if anchor else ""
-        return f"{self.repository}/{kind}/{BRANCH}/{Path(inside).as_posix()}{fragment}"
 
 
 class _Rewriter(Treeprocessor):
@@ -65,8 +49,15 @@ class _Rewriter(Treeprocessor):
         self._links = links
 
     def run(self, root: Element) -> None:
+        links = self._links
         for element in root.iter("a"):
-            element.set("href", self._links.address(element.get("href", "")))
+            link = element.get("href", "")
+            try:
+                to = address(link, page=links.page, root=links.root, repository=links.repository)
+            except FileNotFoundError:
+                _log.warning("Doc file '%s' has a link '%s' to a file that the repository lacks.", links.page, link)
+            else:
+                element.set("href", to)
 
 
 _links: RepositoryLinks | None = None
@@ -76,7 +67,7 @@ def on_config(config: MkDocsConfig) -> None:
     """Add the extension to those of the configuration."""
     global _links  # noqa: PLW0603  # MkDocs hands hooks no place of their own
     assert config.repo_url
-    _links = RepositoryLinks(Path(config.docs_dir), config.repo_url)
+    _links = RepositoryLinks(Path(config.docs_dir).parent, config.repo_url)
     config.markdown_extensions.append(_links)  # type: ignore[arg-type]  # Markdown takes instances, too
 
 
@@ -84,4 +75,19 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """The page whose Markdown is converted next."""
     assert _links is not None
     _links.page = page.file.src_uri
-    return markdown
+    root = _links.root
+
+    def source(comment: re.Match[str]) -> str:
+        path = root / comment["path"]
+        if path.is_file():
+            return _folded(comment["path"], path.read_text(encoding="utf-8"))
+        _log.warning("Doc file '%s' shows '%s', which the repository lacks.", page.file.src_uri, comment["path"])
+        return ""
+
+    return _SOURCE.sub(source, markdown)
+
+
+def _folded(name: str, text: str) -> str:
+    language = "python" if name.endswith(".py") else "text"
+    block = f"~~~~ {language}\n{text.rstrip()}\n~~~~"
+    return f'??? quote "`{name}`"\n\n{textwrap.indent(block, "    ")}\n'
