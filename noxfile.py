@@ -205,11 +205,11 @@ def third_party(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def reference(session: nox.Session) -> None:
-    """Write what is made from code: the contract with its checks, the kill matrix, diagrams, the list of examples."""
+    """Write what is made from code: diagrams, the list of examples, the contract with its checks, the kill matrix."""
     install_groups(session, "tests")
     install_from_tree(session)
+    session.run("python", "-m", "docs_from_code", env={"PYTHONPATH": str(ROOT / "tools")})
     for module, page in (("runfox_testing.reference", "contract.md"), ("runfox_testing.mutants", "kill-matrix.md")):
         text = session.run("python", "-m", module, silent=True)
         assert isinstance(text, str)
         (ROOT / "docs" / "reference" / page).write_text(text, encoding="utf-8")
-    session.run("python", "-m", "docs_from_code", env={"PYTHONPATH": str(ROOT / "tools")})
