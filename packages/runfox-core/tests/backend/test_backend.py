@@ -11,6 +11,7 @@ import pytest
 
 from runfox import Workflow
 from runfox.backend import Backend, InMemoryStore, InProcessRunner
+from runfox.backend import base as base_module
 from runfox.backend import engine as engine_module
 from runfox.definition import parse_dict
 from runfox.errors import (
@@ -540,8 +541,22 @@ def test_a_backend_that_sees_no_ends_does_not_remember_their_runs_for_ever(monke
     for _ in range(10):
         workflow = Workflow.from_dict({"steps": [{"op": "a"}, {"op": "b"}]}, backend)
         workflow.start()
-        workflow.on_step_result("a", {}, 0)
+        backend.submit_result(workflow.id, "a", {}, 0)
+        workflow.settle(backend.gather(workflow.id))
     assert len(backend.engine._retired) == 3
+
+
+def test_a_backend_does_not_remember_for_ever_what_was_gathered_and_not_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(base_module, "_GATHERED", 3)
+    backend = Backend()
+    workflow = Workflow.from_dict({"steps": [{"op": f"s{number}"} for number in range(5)]}, backend)
+    workflow.start()
+    for number in range(5):
+        backend.submit_result(workflow.id, f"s{number}", {}, 0)
+    assert len(backend.gather(workflow.id)) == 5
+    assert len(backend._gathered) == 3
 
 
 def test_an_execution_made_anew_under_an_old_id_is_not_the_one_that_was_seen() -> None:

@@ -465,9 +465,11 @@ def test_a_shared_runner_is_tidied_for_many_runs_at_once() -> None:
     backend = Backend(runner=runner)
     ops = [f"s{n:03}" for n in range(150)]
     key = create(backend, {"steps": [{"op": op} for op in ops]})
-    backend.advance(key)
+    assert isinstance(answer := backend.advance(key), Dispatch)
+    backend.dispatch(key, answer.jobs)
     for op in ops:
-        backend.settle(key, [StepResult(op, {}, 0)])
+        backend.submit_result(key, op, {}, 0)
+        backend.settle(key, backend.gather(key))
     runs = [(op, 0) for op in ops]
     assert runner.forgotten == [(key, runs[:64]), (key, runs[64:128]), (key, None)]
 

@@ -755,6 +755,47 @@ def test_a_runner_that_cannot_forget_hides_nothing(caplog: pytest.LogCaptureFixt
     assert "could not forget" in caplog.text
 
 
+def test_what_is_settled_from_outside_leaves_a_shared_queue_at_once() -> None:
+    backend = Backend(named, runner=Shared())
+    for bring in (
+        lambda workflow: workflow.settle([StepResult("a", {}, 0)]),
+        lambda workflow: workflow.settle([("a", {})]),
+        lambda workflow: workflow.on_step_result("a", {}, 0),
+    ):
+        workflow = Workflow.from_dict(CHAIN, backend)
+        workflow.start()
+        assert [job.op for job in backend.pending_tasks()] == ["a"]
+        bring(workflow)
+        assert backend.pending_tasks() == []
+        workflow.halt()
+
+
+def test_what_has_timed_out_or_was_reset_leaves_a_shared_queue_at_once(clock: Any) -> None:
+    definition = {
+        "steps": [
+            {"op": "slow", "timeout": 5},
+            {"op": "beside"},
+            {
+                "op": "again",
+                "branch": [
+                    {"condition": {"var": "more"}, "action": {"set": "beside"}},
+                    {"condition": {"var": "enough"}, "action": "complete"},
+                ],
+            },
+            {"op": "last"},
+        ]
+    }
+    backend = Backend(runner=Shared(), clock=clock)
+    workflow = Workflow.from_dict(definition, backend)
+    workflow.start()
+    backend.submit_result(workflow.id, "again", {"more": True}, 0)
+    workflow.settle(backend.gather(workflow.id))
+    assert {(job.op, job.run_id) for job in backend.pending_tasks()} == {("slow", 0), ("last", 0)}
+    clock.now += 5
+    workflow.settle([])
+    assert [job.op for job in backend.pending_tasks()] == ["last"]
+
+
 def test_the_result_of_another_worker_is_settled_beside_a_slow_job(clock: Any) -> None:
     class Shared(InProcessRunner):
         shared = True

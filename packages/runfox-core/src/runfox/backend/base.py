@@ -9,12 +9,13 @@ import logging
 import random
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, Self
 
 from runfox import machine
 from runfox.backend.commits import Commits, OnStateChange
-from runfox.backend.engine import Engine, as_results, checked, host
+from runfox.backend.engine import Engine, Run, as_results, checked, host
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import InProcessWorker
@@ -39,6 +40,9 @@ POLL_INTERVAL = 0.02
 
 RECOVER_AFTER = 60.0
 """Seconds."""
+
+
+_GATHERED = 10_000
 
 
 class Employed(Protocol):
@@ -79,6 +83,8 @@ class Backend:
         self.recover_after = recover_after
         self._commits = Commits(self.store, on_state_change, limits)
         self.engine = Engine(self._commits, self.runner, clock, recover_after)
+        # What is still to be settled, the latest of it; whatever falls out costs the runner one call more.
+        self._gathered: OrderedDict[tuple[str, Run], bool] = OrderedDict()
         self._worker: InProcessWorker | None = None
         self._employed: weakref.WeakSet[Employed] = weakref.WeakSet()
         self._warned = False
@@ -222,10 +228,12 @@ class Backend:
         Raises `ExpressionError` and `UnknownStep`, and commits nothing then.
         """
         result, now = checked(StepResult(op, output, run_id)), self.engine.now
+        brought = self._brought(workflow_execution_id, [result])
         turn, applied = self.engine.commit(
             workflow_execution_id,
             lambda snapshot: machine.on_step_result(snapshot, result, now=now(), random=random.random()),
             lambda decision: decision.applied,
+            answered=lambda: {(op, run_id)} - brought,
         )
         match turn.answer:
             case Halt():
@@ -237,7 +245,14 @@ class Backend:
 
     def settle(self, workflow_execution_id: str, results: Iterable[StepResult | tuple[str, JSONValue]]) -> Result:
         """Apply results, then overdue timeouts, then advance, in one commit. The caller dispatches the jobs."""
-        return self.engine.settle(workflow_execution_id, as_results(results)).answer
+        in_hand = as_results(results)
+        brought = self._brought(workflow_execution_id, in_hand)
+        return self.engine.settle(workflow_execution_id, in_hand, brought=brought).answer
+
+    def _brought(self, workflow_execution_id: str, results: Iterable[StepResult]) -> set[Run]:
+        """The runs whose results were not gathered here: the runner may still have their jobs."""
+        runs = ((result.op, result.run_id) for result in results)
+        return {run for run in runs if self._gathered.pop((workflow_execution_id, run), None) is None}
 
     def halt(self, workflow_execution_id: str, result: JSONValue) -> Result:
         """End an execution from outside. One that has ended stays as it is."""
@@ -274,7 +289,12 @@ class Backend:
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
         """The results that have come in for an execution; never waits."""
-        return self.engine.gather(workflow_execution_id)
+        results = self.engine.gather(workflow_execution_id)
+        for result in results:
+            self._gathered[workflow_execution_id, (result.op, result.run_id)] = True
+        while len(self._gathered) > _GATHERED:
+            self._gathered.popitem(last=False)
+        return results
 
     def pending_tasks(self) -> list[DispatchJob]:
         """A look at all pending jobs."""

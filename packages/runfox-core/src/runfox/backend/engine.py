@@ -10,9 +10,9 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from runfox import machine
 from runfox.backend.commits import Commits
@@ -26,6 +26,8 @@ from runfox.times import Clock, format_time
 logger = logging.getLogger("runfox")
 
 T = TypeVar("T")
+Run: TypeAlias = tuple[str, int | None]
+"""``(op, run_id)``; without a run_id the newest one."""
 
 _FORGET_TOGETHER = 64
 _RETIRED_EXECUTIONS = 1_000
@@ -74,8 +76,11 @@ class Engine:
         read: Callable[[Decision], T],
         *,
         fresh: bool = False,
+        answered: Callable[[], Collection[Run]] = frozenset,
     ) -> tuple[Turn, T]:
-        """Commit a decision, and `read` from it what a turn does not tell. What it retires is forgotten."""
+        """Commit a decision, and `read` from it what a turn does not tell. The runs that it retires are forgotten: at
+        once where the runner has no result of one, for its job could still be taken. `answered` gives those with one.
+        """
         retired: Sequence[tuple[str, int]] = ()
 
         def read_all(decision: Decision) -> tuple[Turn, T]:
@@ -84,17 +89,21 @@ class Engine:
             return _turn(decision), read(decision)
 
         turn, extra = self._commits.commit(workflow_execution_id, decide, read_all, fresh=fresh)
-        self._forget(workflow_execution_id, retired, ended=turn.ended)
+        known = answered()
+        at_once = turn.ended or any(run not in known for run in retired)
+        self._forget(workflow_execution_id, retired, ended=turn.ended, at_once=at_once)
         return turn, extra
 
-    def _forget(self, workflow_execution_id: str, runs: Sequence[tuple[str, int]], *, ended: bool) -> None:
-        """Tell the runner what it need not keep: everything of an execution that has ended, else settled runs, many
-        at a time. A crash before that leaves entries which the end of the execution clears.
+    def _forget(
+        self, workflow_execution_id: str, runs: Sequence[tuple[str, int]], *, ended: bool, at_once: bool
+    ) -> None:
+        """Tell the runner what it need not keep: everything of an execution that has ended, else runs that are over,
+        many at a time unless `at_once`. A crash before that leaves entries which the end of the execution clears.
         """
         with self._lock:
             collected = self._retired.pop(workflow_execution_id, [])
             collected.extend(runs)
-            if not ended and len(collected) < self._forget_together:
+            if not at_once and len(collected) < self._forget_together:
                 if collected:
                     self._retired[workflow_execution_id] = collected
                 if len(self._retired) > _RETIRED_EXECUTIONS:
@@ -130,9 +139,12 @@ class Engine:
 
     # Settling
 
-    def settle(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
+    def settle(
+        self, workflow_execution_id: str, results: Sequence[StepResult], *, brought: Collection[Run] = ()
+    ) -> Turn:
         """Apply results, then overdue timeouts, then advance, in one commit; in several where the store finds the
-        record too large, so that only the output that is too large suffers.
+        record too large, so that only the output that is too large suffers. `brought` are the runs among them whose
+        results did not come through the runner.
 
         Before a run is called overdue, its job is handed out again and the results that have come in are gathered: a
         result that is known comes first, also one that somebody gathered and never settled.
@@ -150,8 +162,11 @@ class Engine:
                 in_hand.extend(self.gather(workflow_execution_id))
             return machine.settle(snapshot, in_hand, now=now, random=random.random(), host=host())
 
+        def answered() -> Collection[Run]:
+            return {(result.op, result.run_id) for result in in_hand}.difference(brought)
+
         try:
-            return self.turn(workflow_execution_id, decide)
+            return self.commit(workflow_execution_id, decide, lambda _: None, answered=answered)[0]
         except RecordTooLarge as error:
             if len(in_hand) > 1:
                 return [self.carry(workflow_execution_id, [result]) for result in in_hand][-1]
