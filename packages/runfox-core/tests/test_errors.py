@@ -185,7 +185,8 @@ CASES: list[tuple[type[RunfoxError], tuple[object, ...], type[BaseException], st
         errors.UnknownScheme,
         ("carrier-pigeon", "runner", [], None),
         LookupError,
-        "no runner is known for 'carrier-pigeon' (known: none)",
+        "no runner is known for 'carrier-pigeon' (known: none); a URL begins with one of them and a colon, as in "
+        "'memory:' or 'sqlite:///workflows.db'",
         {"known": (), "requirement": None},
     ),
     (

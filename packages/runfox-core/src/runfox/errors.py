@@ -302,8 +302,11 @@ class UnknownScheme(RunfoxError, LookupError):
         self.kind = kind
         self.known = tuple(known)
         self.requirement = requirement
-        hint = f"; pip install '{requirement}' brings it" if requirement else ""
-        super().__init__(f"no {kind} is known for {scheme!r} (known: {', '.join(self.known) or 'none'}){hint}")
+        if requirement:
+            hint = f"pip install '{requirement}' brings it"
+        else:
+            hint = "a URL begins with one of them and a colon, as in 'memory:' or 'sqlite:///workflows.db'"
+        super().__init__(f"no {kind} is known for {scheme!r} (known: {', '.join(self.known) or 'none'}); {hint}")
 
 
 class DuplicateScheme(RunfoxError, RuntimeError):

@@ -45,4 +45,4 @@ def _runner(url: str, *, lease_seconds: float = 600.0) -> InProcessRunner:
 
 def _refuse_more(url: str) -> None:
     if url not in ("memory:", "memory://"):
-        raise ValueError(f"{url!r}: 'memory:' takes no path and no options; write open_store('memory:')")
+        raise ValueError(f"{url!r}: 'memory:' takes no path and no options; write 'memory:'")

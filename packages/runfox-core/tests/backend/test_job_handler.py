@@ -47,6 +47,13 @@ def handle(runner: InProcessRunner, execute: Any, **options: Any) -> Any:
     return handler.handle(job)
 
 
+def test_what_can_not_be_called_is_no_executor() -> None:
+    wrong: Any = {"a": 1}
+    for employ in (runfox.Backend, lambda given: JobHandler(InProcessRunner(), given)):
+        with pytest.raises(TypeError, match=r"an executor is a function \(op, inputs\) -> dict, not dict"):
+            employ(wrong)
+
+
 @pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan])
 def test_a_lease_that_can_not_be_renewed_in_time_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="a lease of"):

@@ -172,6 +172,14 @@ def test_a_text_that_is_no_text_is_refused() -> None:
     for parse in (parse_yaml, parse_json):
         with pytest.raises(DefinitionError, match="a text is wanted, not bytes"):
             parse(b"{}")  # type: ignore[arg-type]
+        with pytest.raises(DefinitionError, match="a text is wanted, not dict: use from_dict"):
+            parse({"steps": []})  # type: ignore[arg-type]
+
+
+def test_the_name_of_a_file_is_no_definition() -> None:
+    for parse, name in ((parse_yaml, "flow.yaml"), (parse_json, '"flow.json"')):
+        with pytest.raises(DefinitionError, match="pass the definition itself, not the name of a file"):
+            parse(name)
 
 
 def test_ten_thousand_brackets_are_refused() -> None:

@@ -18,7 +18,7 @@ from runfox.backend.engine import Engine, as_results, checked, host
 from runfox.backend.inmemory_store import InMemoryStore
 from runfox.backend.inprocess_runner import InProcessRunner
 from runfox.backend.inprocess_worker import InProcessWorker
-from runfox.backend.job_handler import Executor
+from runfox.backend.job_handler import Executor, checked_executor
 from runfox.definition import Definition
 from runfox.errors import ExecutionActive, ExecutionExists, NotSupported, WorkflowNotFound
 from runfox.identity import checked_execution_id, execution_ids
@@ -71,7 +71,7 @@ class Backend:
         limits: Limits = DEFAULT_LIMITS,
         clock: Clock = time.time,
     ) -> None:
-        self.executor = executor
+        self.executor = None if executor is None else checked_executor(executor)
         self.limits = limits
         self.store: Store = InMemoryStore() if store is None else store
         self.runner: Runner = InProcessRunner() if runner is None else runner

@@ -60,6 +60,13 @@ def current_job() -> DispatchJob:
         raise NoCurrentJob from None
 
 
+def checked_executor(executor: Executor) -> Executor:
+    """The executor itself. Raises `TypeError` for what can't be called."""
+    if not callable(executor):
+        raise TypeError(f"an executor is a function (op, inputs) -> dict, not {type(executor).__name__}")
+    return executor
+
+
 class JobHandler:
     """Takes jobs of one runner and runs them with one executor. Safe between threads.
 
@@ -86,7 +93,7 @@ class JobHandler:
             raise ValueError(f"max_deliveries must be 1 or more, not {max_deliveries!r}")
         self.runner = runner
         self._poller = runner if isinstance(runner, SupportsLongPolling) else None
-        self._executor = executor
+        self._executor = checked_executor(executor)
         self._queues = None if queues is None else _checked(queues)
         self._max_deliveries = max_deliveries
         self._patience = self.lease_seconds if patience is None else patience

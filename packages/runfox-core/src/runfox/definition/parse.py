@@ -86,7 +86,8 @@ def _checked(text: object, max_size: int | None) -> str:
     """The text; a subclass of `str` as the `str` that it is."""
     if not isinstance(text, str):
         kind = shown(type(text).__name__)
-        message = f"a text is wanted, not {kind}: read the file and decode it, or use a dict as it is"
+        advice = "use from_dict" if isinstance(text, Mapping) else "read the file and decode it"
+        message = f"a text is wanted, not {kind}: {advice}"
         raise DefinitionError([Problem("", message)])
     plain = str.__str__(text)
     if max_size is not None and len(plain) > max_size:

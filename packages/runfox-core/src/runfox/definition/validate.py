@@ -24,6 +24,11 @@ def validate(document: Document) -> Definition:
     """The definition that a document holds. Raises `DefinitionError` with what is wrong with it."""
     report = Report()
     spec = document.value
+    if isinstance(spec, str):
+        report.add(
+            (), "a mapping with 'steps' is wanted, not a string: pass the definition itself, not the name of a file"
+        )
+        raise document.error(report.found)
     if not isinstance(spec, dict):
         fields.wanted("a mapping with 'steps'", spec, (), report)
         raise document.error(report.found)
