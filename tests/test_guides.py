@@ -28,7 +28,7 @@ def test_the_code_of_the_guide_to_backends_stands_in_the_example() -> None:
 def test_the_unit_in_the_guide_to_workers_starts_the_worker_of_the_guide_and_lets_it_end() -> None:
     (text,) = blocks(WORKERS, 'ini title="runfox-worker.service"')
     unit = configparser.ConfigParser(interpolation=None, strict=True)
-    unit.optionxform = str  # type: ignore[assignment]  # systemd's names have capitals
+    unit.optionxform = str  # systemd's names have capitals
     unit.read_string(text)
     service = unit["Service"]
     program, script = service["ExecStart"].split()
