@@ -24,7 +24,7 @@ ON_A_SERVER = (f"{AWS}/store", f"{AWS}/runner", f"{AWS}/test_conformance.py", "t
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "imports", "bare", "wheels", "third_party", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "bare", "wheels", "third_party", "tests"]
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 nox.options.reuse_venv = "no"
 
@@ -84,7 +84,7 @@ def types(session: nox.Session) -> None:
     install_from_tree(session)
     session.install("nox")
     sources = [str(folder.relative_to(ROOT) / "src") for folder in packages()]
-    session.run("mypy", *sources, "noxfile.py", "conftest.py")
+    session.run("mypy", *sources, "noxfile.py", "conftest.py", "tools")
 
 
 @nox.session(python=OLDEST)
@@ -93,6 +93,18 @@ def imports(session: nox.Session) -> None:
     install_groups(session, "imports")
     install_from_tree(session)
     session.run("lint-imports", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """The site, into build/site, strictly: a page outside the nav or a link that leads nowhere is an error.
+
+    The packages are read, not imported. `-- serve` serves it while it is being written.
+    """
+    install_groups(session, "docs")
+    # The theme's notice of its successor; the group `docs` in pyproject.toml says what we make of it.
+    env = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", *(session.posargs or ("build",)), "--strict", env=env)
 
 
 @nox.session(python=PYTHONS)
@@ -193,8 +205,10 @@ def third_party(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def reference(session: nox.Session) -> None:
-    """Write the pages that are made from code: the contract with its checks, and the kill matrix."""
+    """Write what is made from code: diagrams, the list of examples, the contract with its checks, the kill matrix."""
+    install_groups(session, "tests")
     install_from_tree(session)
+    session.run("python", "-m", "docs_from_code", env={"PYTHONPATH": str(ROOT / "tools")})
     for module, page in (("runfox_testing.reference", "contract.md"), ("runfox_testing.mutants", "kill-matrix.md")):
         text = session.run("python", "-m", module, silent=True)
         assert isinstance(text, str)

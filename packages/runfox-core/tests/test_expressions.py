@@ -1,6 +1,7 @@
 """Values with expressions: what they mean, what is evaluated, what is refused, and how failures are told."""
 
 import logging
+import re
 import sys
 from unittest import mock
 
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runfox import expressions
-from runfox.errors import ExpressionError, MissingExtra
+from runfox.definition import parse_dict
+from runfox.errors import DefinitionError, ExpressionError, MissingExtra
 from runfox.expressions import OPERATORS, Compiled, DataContext, Fault, Reference, inspect, is_expression
 from runfox.expressions.library import _json_path, library
+from runfox.expressions.syntax import ARITY
 
 DATA = {
     "input": {"name": "world", "none": None, "zero": 0, "list": [10, 20, [30]], "table": [{"n": 1}, {"n": 2}]},
@@ -471,11 +474,37 @@ def test_a_value_is_derivable_while_all_it_reads_is_fixed(value, derivable):
     [
         ({"var": []}, Fault(("var",), "'var' takes 1 or 2 arguments, not 0")),
         ({"var": ["a", 1, 2]}, Fault(("var",), "'var' takes 1 or 2 arguments, not 3")),
-        ({"vars": ["a", "b"]}, Fault(("vars",), "'vars' takes 1 arguments, not 2")),
+        ({"vars": ["a", "b"]}, Fault(("vars",), "'vars' takes 1 argument, not 2")),
         ({"?:": [1, 2]}, Fault(("?:",), "'?:' takes 3 arguments, not 2")),
         ({"map": [[]]}, Fault(("map",), "'map' takes 2 arguments, not 1")),
-        ({"x": {"filter": 1}}, Fault(("x", "filter"), "'filter' takes 2 arguments, not 1")),
+        (
+            {"x": {"filter": 1}},
+            Fault(
+                ("x", "filter"),
+                "'filter' takes 2 arguments, not 1: give them as a list, or write {\"literal\": …} around what is no "
+                "expression",
+            ),
+        ),
         ({"reduce": [1, 2, 3, 4]}, Fault(("reduce",), "'reduce' takes 2 or 3 arguments, not 4")),
+        ({"!": []}, Fault(("!",), "'!' takes 1 argument, not 0")),
+        ({"<": [1]}, Fault(("<",), "'<' takes at least 2 arguments, not 1")),
+        ({"min": []}, Fault(("min",), "'min' takes at least 1 argument, not 0")),
+        ({"%": [1, 2, 3]}, Fault(("%",), "'%' takes 2 arguments, not 3")),
+        ({"/": [1, 2, 3]}, Fault(("/",), "'/' takes 1 or 2 arguments, not 3")),
+        (
+            {">": [1, 2, 3]},
+            Fault(
+                (">",),
+                "'>' takes 2 arguments, not 3: for a value between two others write {\"<\": [low, value, high]}",
+            ),
+        ),
+        (
+            {">=": [1, 2, 3]},
+            Fault(
+                (">=",),
+                "'>=' takes 2 arguments, not 3: for a value between two others write {\"<=\": [low, value, high]}",
+            ),
+        ),
         ({"var": 1.5}, Fault(("var",), "the path of 'var' is a text like 'input.name'")),
         ({"var": {"a": 1}}, Fault(("var",), "the path of 'var' is a text like 'input.name'")),
         ({"vars": ""}, Fault(("vars",), "'vars' takes a JSONPath, a text like 'steps[*].output.score'")),
@@ -484,6 +513,31 @@ def test_a_value_is_derivable_while_all_it_reads_is_fixed(value, derivable):
 )
 def test_what_can_never_work_is_a_fault_with_its_place(value, fault):
     assert inspect(value).faults == [fault]
+
+
+@pytest.mark.parametrize("operator", sorted(OPERATORS - {"literal"}))
+def test_an_operator_takes_every_number_of_arguments_that_the_definition_may_give_it(operator):
+    low, high = ARITY.get(operator, (0, None))
+    paths = operator in ("var", "vars", "missing", "missing_some")
+    fit = {
+        "missing_some": [1, ["a"]],
+        **{name: [[1], {"var": ""}, 0] for name in ("map", "filter", "reduce")},
+        "in": ["a", ["a"]],
+    }
+    for number in range(low, 5 if high is None else high + 1):
+        numbers = [[1]] if operator in ("min", "max") and number == 1 else [1, 1, 1, 1]
+        arguments = fit.get(operator, ["a"] * 4 if paths else numbers)[:number]
+        expression = {operator: arguments}
+        assert inspect(expression).faults == []
+        Compiled(expression, None, "outputs.x").resolve(DataContext({"a": 1}))
+
+
+def test_a_wrong_number_of_arguments_is_a_problem_of_the_definition_with_its_place():
+    step = {"op": "a", "branch": [{"condition": {">": [9, {"var": "n"}, 0]}, "action": "complete"}]}
+    with pytest.raises(
+        DefinitionError, match=re.escape("steps[0].branch[0].condition[\">\"]: '>' takes 2 arguments, not 3")
+    ):
+        parse_dict({"steps": [step]})
 
 
 @pytest.mark.parametrize("path", ["steps[", "$..", "a b", "[?(", "steps.*.`nonsense"])

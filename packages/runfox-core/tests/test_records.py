@@ -109,7 +109,7 @@ def test_unset_is_one_thing_and_shows_its_name():
     patch = a_patch()
     assert patch.outcome is UNSET
     assert copy.deepcopy(patch).outcome is UNSET
-    assert repr(UNSET) == "UNSET"
+    assert repr(UNSET) == str(UNSET) == f"{UNSET}" == "UNSET"
 
 
 def test_the_cursor_of_a_summary_stands_for_its_place_in_time():

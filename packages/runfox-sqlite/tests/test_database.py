@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,58 @@ def test_every_connection_syncs_as_it_was_told(file: str, synchronous: str, leve
         assert store._database.query("PRAGMA journal_mode") == [("wal",)]
 
 
+@pytest.mark.parametrize(
+    ("place", "synchronous", "levels"),
+    [
+        ("file", "FULL", [2, 1, 1, 2]),
+        ("file", "EXTRA", [3, 1, 1, 3]),
+        ("file", "NORMAL", [1, 1, 1, 1]),
+        ("file", "OFF", [0, 0, 0, 0]),
+        # Without a log, a commit that is not synced could damage the file.
+        ("memory", "FULL", [2, 2, 2, 2]),
+    ],
+)
+def test_a_commit_that_may_come_undone_does_not_wait_for_the_disk(
+    place: str, file: str, synchronous: str, levels: list[int]
+) -> None:
+    with SqliteStore(file if place == "file" else ":memory:", synchronous=synchronous) as store:
+
+        def level(cursor: sqlite3.Cursor) -> int:
+            return cursor.execute("PRAGMA synchronous").fetchall()[0][0]
+
+        kinds = [True, False, False, True]
+        assert [store._database.write(level, synced=synced) for synced in kinds] == levels
+
+
+def test_of_all_calls_of_a_runner_a_result_alone_waits_for_the_disk(
+    file: str, clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqliteRunner(file, clock=clock) as runner:
+        synced: list[bool] = []
+
+        def write(work: Any, *, synced_before: Any = runner._database.write, **options: bool) -> Any:
+            synced.append(options.get("synced", True))
+            return synced_before(work, **options)
+
+        monkeypatch.setattr(runner._database, "write", write)
+
+        def waits(call: Any) -> bool:
+            call()
+            (only,) = synced
+            synced.clear()
+            return only
+
+        assert not waits(lambda: runner.dispatch("w#e", [DispatchJob("w#e", "a", {}), DispatchJob("w#e", "b", {})]))
+        jobs: list[DispatchJob] = []
+        assert not waits(lambda: jobs.extend(runner.take_pending_jobs()))
+        assert not waits(lambda: runner.extend_lease(jobs[0]))
+        assert not waits(lambda: runner.extend_lease(jobs[1], 0))
+        assert waits(lambda: runner.submit_work_result("w#e", "a", {"x": 1}, 0))
+        assert not waits(lambda: runner.gather("w#e"))
+        assert not waits(lambda: runner.forget("w#e", [("a", 0)]))
+        assert not waits(lambda: runner.forget("w#e"))
+
+
 def test_store_and_runner_of_one_file_share_an_engine(file: str) -> None:
     with SqliteStore(file) as store, SqliteRunner(file) as runner, SqliteStore(file, synchronous="OFF") as other:
         assert store._database is runner._database
@@ -398,7 +451,7 @@ def test_a_take_that_is_interrupted_gives_back_what_it_took(file: str, monkeypat
         runner.dispatch("w#e", [DispatchJob("w#e", "a", {})])
         write = runner._database.write
 
-        def interrupted(work: Any) -> Any:
+        def interrupted(work: Any, **_: Any) -> Any:
             monkeypatch.undo()
             write(work)
             raise KeyboardInterrupt

@@ -219,7 +219,7 @@ def test_a_lease_that_is_lost_while_it_is_extended_is_not_extended(
     (taken,) = runner.take_pending_jobs()
     write = runner._database.write
 
-    def submitted_before(work: Any) -> Any:
+    def submitted_before(work: Any, **_: Any) -> Any:
         monkeypatch.undo()
         runner.submit_work_result(W, "a", 1)
         return write(work)
@@ -292,7 +292,7 @@ def test_of_two_results_that_come_at_once_the_first_to_write_is_kept(
     runner.dispatch(W, [job()])
     write = runner._database.write
 
-    def submitted_before(work: Any) -> Any:
+    def submitted_before(work: Any, **_: Any) -> Any:
         monkeypatch.undo()
         runner.submit_work_result(W, "a", "first")
         return write(work)
@@ -323,7 +323,7 @@ def test_a_gather_that_another_one_overtakes_gets_nothing(
     runner.submit_work_result(W, "a", 1)
     write = runner._database.write
 
-    def gathered_before(work: Any) -> Any:
+    def gathered_before(work: Any, **_: Any) -> Any:
         monkeypatch.undo()
         assert len(runner.gather(W)) == 1
         return write(work)

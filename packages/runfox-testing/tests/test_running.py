@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import time
@@ -20,11 +21,13 @@ from runfox import (
     InMemoryStore,
     InProcessRunner,
     InvalidJSON,
+    NoCurrentJob,
     StepStatus,
     StorageUnavailable,
     UnknownStep,
     WorkflowRecord,
     WorkflowStatus,
+    current_job,
 )
 from runfox.results import DispatchJob, StepResult
 from runfox_testing import Faults, FaultyRunner, FaultyStore, ManualClock, run_workflow, running
@@ -162,6 +165,34 @@ def test_an_output_that_is_no_json_becomes_an_error_result() -> None:
     run = run_workflow(ONE_STEP, lambda op, inputs: {"when": object()})
     assert isinstance(run.outcome, dict)
     assert run.outcome["a"]["error_type"] == "InvalidJSON"  # type: ignore[index, call-overload]
+
+
+def test_the_executor_knows_its_job_by_its_key() -> None:
+    keys: list[str] = []
+
+    def execute(op: str, inputs: dict[str, Any]) -> dict[str, bool]:
+        keys.append(current_job().key)
+        return {"ok": len(keys) > 1}
+
+    run = run_workflow(one_step(max_attempts=2), execute)
+    execution = run.record.workflow_execution_id
+    assert keys == [f"{execution}#{run.calls[0].op}#0", f"{execution}#{run.calls[0].op}#1"]
+    with pytest.raises(NoCurrentJob):
+        current_job()
+
+
+def test_a_function_that_stands_for_a_step_knows_its_job() -> None:
+    run = run_workflow({"steps": [{"op": "a"}]}, {"a": lambda _: {"key": current_job().key}})
+    assert run.steps["a"].output == {"key": f"{run.record.workflow_execution_id}#a#0"}
+
+
+def test_coroutine_functions_run_as_in_a_worker() -> None:
+    async def execute(op: str, inputs: dict[str, Any]) -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"key": current_job().key}
+
+    run = run_workflow({"steps": [{"op": "a"}]}, execute)
+    assert run.steps["a"].output == {"key": f"{run.record.workflow_execution_id}#a#0"}
 
 
 def test_an_interrupt_ends_the_run() -> None:

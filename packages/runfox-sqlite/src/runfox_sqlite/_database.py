@@ -9,6 +9,8 @@ The rules it keeps:
 - Work is a function that is handed a cursor. It runs inside a transaction, may run again from the start where another
   connection was in the way or the disk was full, and is rolled back whole when it raises.
 - Nothing is read or acknowledged while the files are not those that were opened (see `_files`, `_mending`).
+- What may come undone with the loss of power is committed without waiting for the disk, and reaches it with the next
+  commit that waits: the log is one file, and syncing it syncs all that was written before.
 - Nothing of SQLite is open across a fork (see `_sharing`).
 - An interrupt (KeyboardInterrupt) may come between any two instructions, and leaves no lock held. Hence locks of C in
   `with` statements, and not conditions, whose methods can be interrupted half-way.
@@ -47,6 +49,7 @@ Result = TypeVar("Result")
 Work: TypeAlias = Callable[[sqlite3.Cursor], Result]
 
 _MAX_IDLE = 16
+_UNSYNCED = {"EXTRA": "NORMAL", "FULL": "NORMAL"}
 _LOST = (Trouble.FILE_GONE, Trouble.LOG_GONE, Trouble.LOG_REPLACED)
 """What is written while the files are so is in none of them."""
 
@@ -62,8 +65,12 @@ class Transactions(Protocol):
         """The result of `work`, whose queries all see the same state of the database."""
         ...
 
-    def write(self, work: Work[Result], /) -> Result:
-        """The result of `work`, committed: durable as far as `synchronous` promises when this returns."""
+    def write(self, work: Work[Result], /, *, synced: bool = True) -> Result:
+        """The result of `work`, committed: durable as far as `synchronous` promises when this returns.
+
+        Where it is not `synced`, the loss of power may undo it, together with all that was committed later and not
+        synced either; the death of processes does not.
+        """
         ...
 
 
@@ -81,7 +88,7 @@ class Closed:
         """Raise."""
         raise self._error()
 
-    def write(self, *_: object) -> NoReturn:
+    def write(self, *_: object, **__: object) -> NoReturn:
         """Raise."""
         raise self._error()
 
@@ -89,13 +96,24 @@ class Closed:
         return StorageUnavailable(f"this {self.kind} is closed: open another one")
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class _Connection:
-    """A connection out of SQLAlchemy's pool, and the driver's own objects under it, which is what costs least."""
+    """A connection out of SQLAlchemy's pool, and the driver's own objects under it, which is what costs least.
+
+    `synchronous` is how it syncs now, `logs` whether it writes a log: without one, what is not synced is not safe.
+    """
 
     pooled: PoolProxiedConnection
     driver: sqlite3.Connection
     cursor: sqlite3.Cursor
+    synchronous: str
+    logs: bool
+
+    def sync(self, synchronous: str) -> None:
+        """Sync so from here on. Not inside a transaction."""
+        if self.synchronous != synchronous and self.logs:
+            self.cursor.execute(f"PRAGMA synchronous={synchronous}")
+            self.synchronous = synchronous
 
 
 class Database:
@@ -107,6 +125,7 @@ class Database:
         self.submitted = Signal()
         self._memory = path == MEMORY
         self._synchronous = synchronous
+        self._unsynced = _UNSYNCED.get(synchronous, synchronous)
         self._busy_timeout = busy_timeout
         self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         self._files = Files(path)
@@ -131,34 +150,34 @@ class Database:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """As `Transactions` has it."""
-        return self._run(None, lambda cursor: cursor.execute(sql, parameters).fetchall(), self._memory)
+        return self._run(None, lambda cursor: cursor.execute(sql, parameters).fetchall(), None)
 
     def read(self, work: Work[Result]) -> Result:
         """As `Transactions` has it."""
-        return self._run("BEGIN", work, self._memory)
+        return self._run("BEGIN", work, None)
 
-    def write(self, work: Work[Result]) -> Result:
+    def write(self, work: Work[Result], *, synced: bool = True) -> Result:
         """As `Transactions` has it."""
-        return self._run(WRITE, work, True)
+        return self._run(WRITE, work, self._synchronous if synced else self._unsynced)
 
-    def _run(self, begin: str | None, work: Work[Result], alone: bool) -> Result:
+    def _run(self, begin: str | None, work: Work[Result], synchronous: str | None) -> Result:
         deadline = time.monotonic() + self._busy_timeout
-        if not alone:
-            return self._borrow(begin, work, deadline)
+        if synchronous is None and not self._memory:
+            return self._borrow(begin, work, None, deadline)
         if self._memory and self._process != os.getpid():
             raise StorageUnavailable("a :memory: database belongs to the process that opened it: use a file")
         writers = self._writers
         try:
             if not writers.acquire(timeout=self._busy_timeout):
                 raise locked(self.path, self._busy_timeout)
-            return self._borrow(begin, work, deadline)
+            return self._borrow(begin, work, synchronous, deadline)
         finally:
             try:  # noqa: SIM105  # contextlib.suppress can be interrupted before it begins
                 writers.release()
             except RuntimeError:
                 pass  # it was not acquired
 
-    def _borrow(self, begin: str | None, work: Work[Result], deadline: float) -> Result:
+    def _borrow(self, begin: str | None, work: Work[Result], synchronous: str | None, deadline: float) -> Result:
         connection = None
         sound = False
         thread = threading.get_ident()
@@ -169,6 +188,8 @@ class Database:
             if trouble is not None:
                 mend(trouble, connection.cursor, self._files, Patience(deadline))
             sound = True
+            if synchronous is not None:
+                connection.sync(synchronous)
             result = self._transact(connection, begin, work, deadline)
             if begin == WRITE:
                 self._acknowledge(connection)
@@ -311,8 +332,8 @@ class Database:
                 driver = pooled.driver_connection
                 assert isinstance(driver, sqlite3.Connection)
                 known = self._files.identity is not None
-                prepare(driver, self.path, self._synchronous, memory=self._memory, known=known)
-                connection = _Connection(pooled, driver, driver.cursor())
+                logs = prepare(driver, self.path, self._synchronous, memory=self._memory, known=known)
+                connection = _Connection(pooled, driver, driver.cursor(), self._synchronous, logs)
                 with self._mutex:
                     self._adopt(connection)
                 return connection

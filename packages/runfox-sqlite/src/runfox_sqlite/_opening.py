@@ -17,8 +17,8 @@ _LOG_SIZE = 16 * 1024 * 1024
 """Bytes that the log keeps when a reader who held it up for long has ended: what it grew by goes back to the disk."""
 
 
-def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: bool, known: bool) -> None:
-    """Bring `driver`, freshly connected to `path`, to where transactions can begin.
+def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: bool, known: bool) -> bool:
+    """Bring `driver`, freshly connected to `path`, to where transactions can begin. True if it writes a log (WAL).
 
     `known` tells that the file was opened before, and had its tables.
     """
@@ -27,13 +27,15 @@ def prepare(driver: sqlite3.Connection, path: str, synchronous: str, *, memory: 
     driver.execute("COMMIT")
     if known and not found:
         raise StorageCorrupt(f"{path} was emptied while it was open: restore it from a backup")
-    if not memory and _pragma(driver, "journal_mode") != "wal":
+    mode = _pragma(driver, "journal_mode")
+    if not memory and mode != "wal":
         # A file system that can't do it leaves the mode as it is; everything works there, only slower.
-        driver.execute("PRAGMA journal_mode=WAL").fetchall()
+        mode = _pragma(driver, "journal_mode=WAL")
     driver.execute(f"PRAGMA synchronous={synchronous}")
     driver.execute(f"PRAGMA journal_size_limit={_LOG_SIZE}")
     if found != _schema.SCHEMA_VERSION:
         _upgrade(driver, path)
+    return mode == "wal"
 
 
 def claim_alone(path: str) -> None:

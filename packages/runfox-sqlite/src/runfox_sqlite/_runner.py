@@ -2,6 +2,9 @@
 
 What finds nothing to do only reads. What changes a row says in the same statement, or under the same write lock, what
 the row must be like, so that any number of workers and drivers may come at once.
+
+A result waits for the disk. Everything else that changes here may come undone with the loss of power: the record still
+says which jobs there are, they are dispatched again, and what was taken, gathered or forgotten twice does no harm.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ class SqliteRunner(DatabaseUser):
             cursor.executemany(sql.GATHER_AGAIN, [(touched, key, op, run_id) for op, run_id, *_ in rows])
             return cursor.rowcount
 
-        if self._database.write(work):
+        if self._database.write(work, synced=False):
             self._submitted.send()
 
     def gather(self, workflow_execution_id: str) -> list[StepResult]:
@@ -102,7 +105,7 @@ class SqliteRunner(DatabaseUser):
             cursor.executemany(sql.GATHER, [(touched, number) for number, *_ in rows])
             return [self._result(workflow_execution_id, *row) for row in rows]
 
-        return self._database.write(work)
+        return self._database.write(work, synced=False)
 
     def _result(self, workflow_execution_id: str, _: int, op: Packed, run_id: int, result: Packed) -> StepResult:
         try:
@@ -137,7 +140,7 @@ class SqliteRunner(DatabaseUser):
         if pairs == [] or not self._database.query(sql.HELD_ANY, (key,)):
             return
         statement, parameters = (sql.FORGET_ALL, [(key,)]) if pairs is None else (sql.FORGET, pairs)
-        self._database.write(lambda cursor: cursor.executemany(statement, parameters))
+        self._database.write(lambda cursor: cursor.executemany(statement, parameters), synced=False)
 
     def held(self, before: str) -> list[str]:
         """The executions of which any entry was last touched before `before`, longest untouched first."""
@@ -183,10 +186,10 @@ class SqliteRunner(DatabaseUser):
     def _take_all(self, most: int, wanted: set[Packed | None] | None, seconds: float) -> list[DispatchJob]:
         leases: list[str] = []
         try:
-            return self._database.write(lambda cursor: self._take(cursor, most, wanted, seconds, leases))
+            return self._database.write(lambda cursor: self._take(cursor, most, wanted, seconds, leases), synced=False)
         except (KeyboardInterrupt, SystemExit):
             # Nobody will ever hear of these jobs, whether the commit took effect or not.
-            self._database.write(lambda cursor: self._give_back(cursor, leases))
+            self._database.write(lambda cursor: self._give_back(cursor, leases), synced=False)
             raise
 
     # Damage: one job that can't be read keeps nobody from the others
@@ -212,7 +215,7 @@ class SqliteRunner(DatabaseUser):
         _, key, op, *_ = row or (None, None, None)
         advice = "others are served; restore the file from a backup"
         if row:
-            self._database.write(lambda cursor: cursor.execute(sql.DROP_JOB, (number,)))
+            self._database.write(lambda cursor: cursor.execute(sql.DROP_JOB, (number,)), synced=False)
             advice = "it is dropped, and queued again when its execution is attended to"
         logger.error("job %d (step %r of %r) can't be read (%s): %s", number, op, key, type(error).__name__, advice)
 
@@ -234,7 +237,7 @@ class SqliteRunner(DatabaseUser):
             return [_job(row, lease) for row in rows]
 
         try:
-            return self._database.write(work)
+            return self._database.write(work, synced=False)
         except StorageCorrupt as error:
             self._drop(number, (), error)
             return []
@@ -279,7 +282,7 @@ class SqliteRunner(DatabaseUser):
                     return True
             return False
 
-        return self._database.write(work)
+        return self._database.write(work, synced=False)
 
     def _renew(self, cursor: sqlite3.Cursor, number: int, now: float, seconds: float) -> None:
         if seconds:

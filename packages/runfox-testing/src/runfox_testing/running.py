@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runfox.backend import Backend, InMemoryStore, InProcessRunner
-from runfox.backend.job_handler import Executor
+from runfox.backend.job_handler import Executor, call_executor
 from runfox.definition import Definition, parse_dict, parse_json, parse_yaml
 from runfox.errors import InvalidJSON, PayloadTooLarge, RunfoxError, StorageError, UnknownStep, WriteConflict
 from runfox.identity import execution_ids
@@ -41,7 +41,7 @@ LEASE_SECONDS = 1.0
 
 _FOR_EVER = 10 * 365 * 86_400.0
 
-_Execute: TypeAlias = Callable[[DispatchJob], object]
+_Execute: TypeAlias = Callable[[DispatchJob], Any]
 
 
 class WorkflowDidNotEnd(RunfoxError, TimeoutError):
@@ -152,8 +152,8 @@ def _limited(faults: Faults) -> Faults:
 
 def _execute_with(executor: Executor | Mapping[str, Fake]) -> _Execute:
     if isinstance(executor, Mapping):
-        return lambda job: fake_output(executor, job)
-    return lambda job: executor(job.call, job.inputs)
+        return lambda job: call_executor(lambda *_: fake_output(executor, job), job)
+    return lambda job: call_executor(executor, job)
 
 
 def _parse(definition: str | Mapping[str, Any] | Path) -> Definition:

@@ -60,6 +60,16 @@ def current_job() -> DispatchJob:
         raise NoCurrentJob from None
 
 
+def call_executor(executor: Callable[[str, dict[str, Any]], object], job: DispatchJob) -> object:
+    """What an executor gives for a job, which is its `current_job` meanwhile. A coroutine is run to its end."""
+    token = _current.set(job)
+    try:
+        output = executor(job.call, job.inputs)
+        return event_loop.run(output) if isinstance(output, Coroutine) else output
+    finally:
+        _current.reset(token)
+
+
 def checked_executor(executor: Executor) -> Executor:
     """The executor itself. Raises `TypeError` for what can't be called."""
     if not callable(executor):
@@ -176,11 +186,8 @@ class JobHandler:
         if job.delivery > self._max_deliveries:
             message = f"given up after {self._max_deliveries} deliveries, none of which brought a result"
             return {"ok": False, "error": message, "error_type": "TooManyDeliveries"}
-        token = _current.set(job)
         try:
-            output = self._executor(job.call, job.inputs)
-            if isinstance(output, Coroutine):
-                output = event_loop.run(output)
+            output = call_executor(self._executor, job)
             # A copy, so that what is submitted and what is settled are the same, whatever the executor goes on to do.
             return copy_json(output, f"the output of step {job.op!r}")
         except (KeyboardInterrupt, SystemExit):
@@ -191,8 +198,6 @@ class JobHandler:
             if not isinstance(error, InvalidJSON):
                 logger.exception("the executor raised in step %r of %s", job.op, job.workflow_execution_id)
             return error_output(error)
-        finally:
-            _current.reset(token)
 
     def _is_left(self, error: BaseException) -> bool:
         """True for an error that says nothing about the job: the process is about to end, and takes away what the

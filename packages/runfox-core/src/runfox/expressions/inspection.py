@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -83,10 +84,9 @@ def _inspect_expression(value: JSONObject, path: Path, findings: Findings, *, sc
         library()
     arguments = arguments_of(given)
     place = (*path, operator)
-    low, high = ARITY.get(operator, (0, len(arguments)))
-    if not low <= len(arguments) <= high:
-        wanted = str(low) if low == high else f"{low} or {high}"
-        findings.faults.append(Fault(place, f"{operator!r} takes {wanted} arguments, not {len(arguments)}"))
+    low, high = ARITY.get(operator, (0, None))
+    if len(arguments) < low or (high is not None and len(arguments) > high):
+        findings.faults.append(Fault(place, _wrong_number(operator, len(arguments), isinstance(given, list))))
         return
     if operator == "var":
         _inspect_var(arguments, place, findings, scoped=scoped)
@@ -97,6 +97,23 @@ def _inspect_expression(value: JSONObject, path: Path, findings: Findings, *, sc
     for index, argument in enumerate(arguments):
         below = (*place, index) if isinstance(given, list) else place
         _inspect(argument, below, findings, scoped=scoped or (operator in SCOPED and index == 1))
+
+
+def _wrong_number(operator: str, number: int, is_list: bool) -> str:
+    """What is said of an operator with a number of arguments that it never takes."""
+    low, high = ARITY[operator]
+    wanted = f"at least {low}" if high is None else f"{low}" if low == high else f"{low} or {high}"
+    noun = "argument" if low == 1 and high in (1, None) else "arguments"
+    message = f"{operator!r} takes {wanted} {noun}, not {number}"
+    if operator in _TURNED and number == 3:
+        message += f": for a value between two others write {{{json.dumps(_TURNED[operator])}: [low, value, high]}}"
+    elif not is_list:
+        message += ': give them as a list, or write {"literal": …} around what is no expression'
+    return message
+
+
+_TURNED = {">": "<", ">=": "<="}
+"""The comparisons of two values only, as in public JsonLogic, and those that take three."""
 
 
 def _inspect_var(arguments: Sequence[JSONValue], place: Path, findings: Findings, *, scoped: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from runfox.jsonvalue import JSONValue
 
 # fmt: off
@@ -18,8 +20,17 @@ OPERATORS = frozenset([
 SCOPED = {"map": (2, 2), "filter": (2, 2), "reduce": (2, 3)}
 """The operators whose second argument is a body with a scope of its own, and how many arguments each takes."""
 
-ARITY = {"var": (1, 2), "vars": (1, 1), "?:": (3, 3), **SCOPED}
-"""Fewest and most arguments, of the operators that are checked for it before they run."""
+# fmt: off
+ARITY: Mapping[str, tuple[int, int | None]] = {
+    "var": (1, 2), "vars": (1, 1), "missing_some": (2, 2),
+    "?:": (3, 3), "!": (1, 1), "!!": (1, 1),
+    "==": (2, 2), "===": (2, 2), "!=": (2, 2), "!==": (2, 2), "<": (2, None), "<=": (2, None),
+    ">": (2, 2), ">=": (2, 2),
+    "-": (1, 2), "/": (1, 2), "%": (2, 2), "min": (1, None), "max": (1, None),
+    "in": (2, 2), "log": (1, 1), **SCOPED,
+}
+# fmt: on
+"""Fewest and most arguments; None for any number. The operators that are not here take what they are given."""
 
 
 def is_expression(value: JSONValue) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection
+from typing import Any
 
 from runfox.results import DispatchJob
 from runfox_testing.case import RunnerCase
@@ -17,20 +17,15 @@ from runfox_testing.checks.runner_jobs import (
     names,
     submit,
 )
+from runfox_testing.checks.waking import BEGUN, LONG, woken_by
 from runfox_testing.comparing import short
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.runner_calls import dispatch_in_child
 from runfox_testing.sample_jobs import EXECUTION, OTHER, job, jobs
 
-_LONG = 20.0
-"""Seconds of a poll that something has to end before."""
-
 _SHORT = 0.3
 _EARLY = 0.02
 """Seconds that a clock may be off which ticks 60 times a second."""
-
-_BEGUN = 0.05
-"""Seconds in which a waiting thread has surely begun to wait."""
 
 _POLLING = ("queue", "SupportsLongPolling")
 
@@ -70,11 +65,9 @@ def a_poll_takes_at_once_what_is_there(case: RunnerCase) -> None:
     taken: list[DispatchJob] = []
     while len(taken) < 2:
         begun = time.monotonic()
-        found = two.poll_pending_jobs(_LONG, 10)
+        found = two.poll_pending_jobs(LONG, 10)
         seconds = time.monotonic() - begun
-        expect(
-            found and seconds < _LONG / 2, f"a poll gave {short(found)} after {seconds:.1f} s where jobs are pending"
-        )
+        expect(found and seconds < LONG / 2, f"a poll gave {short(found)} after {seconds:.1f} s where jobs are pending")
         taken += found
     expect_equal_jobs(taken, wanted, "polled")
     for found_one in taken:
@@ -96,7 +89,7 @@ def a_poll_heeds_limit_and_queues(case: RunnerCase) -> None:
     for limit in (0, -1):
         expect(client.poll_pending_jobs(0, limit) == [], f"a poll with limit {limit} gave jobs")
     expect(client.poll_pending_jobs(0, None, []) == [], "a poll of no queues gave jobs")
-    found = client.poll_pending_jobs(_LONG, 2, ["fast"])
+    found = client.poll_pending_jobs(LONG, 2, ["fast"])
     queues = [one.queue for one in found]
     expect(found and set(queues) == {"fast"}, f"a poll of the queue 'fast' gave jobs of {queues}")
     expect(len(found) <= 2, f"a poll with limit 2 gave {len(found)} jobs")
@@ -122,7 +115,7 @@ def a_polled_job_is_leased_for_as_long_as_the_poll_says(case: RunnerCase) -> Non
     client.dispatch(EXECUTION, [job("short", queue="short"), job("long", queue="long")])
     case.pending(client, 2)
     for queue, lease in (("long", 10 * case.lease), ("short", case.lease)):
-        found = client.poll_pending_jobs(_LONG, 1, [queue], lease)
+        found = client.poll_pending_jobs(LONG, 1, [queue], lease)
         expect(len(found) == 1, f"a poll gave {len(found)} jobs where one is pending")
     case.pass_time(case.lease - case.margin)
     early = client.take_pending_jobs()
@@ -139,28 +132,15 @@ def _expect_polled(
 ) -> DispatchJob:
     """A poll that has begun ends with one job when `act` is called, long before its timeout."""
     polling = case.client()
-    answers: list[tuple[object, float]] = []
-
-    def poll() -> None:
-        begun = time.monotonic()
-        try:
-            answer: object = polling.poll_pending_jobs(_LONG, 5, queues)
-        except Exception as error:  # noqa: BLE001  # told below
-            answer = error
-        answers.append((answer, time.monotonic() - begun))
-
-    thread = threading.Thread(target=poll, daemon=True)
-    thread.start()
-    time.sleep(_BEGUN)
-    expect(not answers, f"a poll of {_LONG:g} s ended before there was anything to take: {answers[:1]}")
-    act()
-    thread.join(_LONG / 2)
-    expect(not thread.is_alive(), f"a poll did not end in {_LONG / 2:g} s after {what}")
-    found = answers[0][0]
+    found: Any = woken_by(
+        act,
+        lambda: polling.poll_pending_jobs(LONG, 5, queues),
+        kind="a poll",
+        too_early="before there was anything to take",
+        after=what,
+    )
     expect(isinstance(found, list) and len(found) == 1, f"a poll gave {short(found)} after {what}")
-    assert isinstance(found, list)
-    polled = found[0]
-    assert isinstance(polled, DispatchJob)
+    polled: DispatchJob = found[0]
     return polled
 
 
@@ -180,7 +160,7 @@ def a_poll_is_woken_by_a_dispatch(case: RunnerCase) -> None:
 
     def dispatch_both() -> None:
         client.dispatch(OTHER, [job("slow", execution=OTHER, queue="slow")])
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         client.dispatch(OTHER, [job("fast", execution=OTHER, queue="fast")])
 
     found = _expect_polled(case, "a job of its queue was dispatched", dispatch_both, queues=["fast"])
@@ -204,7 +184,7 @@ def a_poll_gives_nothing_after_its_timeout(case: RunnerCase) -> None:
         seconds = time.monotonic() - begun
         expect(found == [], f"a poll {when} gave {short(found)} although nothing can be taken")
         expect(seconds > _SHORT - _EARLY, f"a poll of {_SHORT:g} s {when} gave [] after {seconds:.3f} s")
-        expect(seconds < _LONG / 2, f"a poll of {_SHORT:g} s {when} gave [] after {seconds:.1f} s")
+        expect(seconds < LONG / 2, f"a poll of {_SHORT:g} s {when} gave [] after {seconds:.1f} s")
         expect(client.poll_pending_jobs(0) == [], f"a poll of 0 s {when} gave a job")
 
     expect_nothing("in a new namespace")
@@ -238,12 +218,12 @@ def of_pollers_at_once_each_job_goes_to_one(case: RunnerCase) -> None:
 
 
 def _polling_for(client: ObservedRunner) -> Callable[[], list[DispatchJob]]:
-    return lambda: client.poll_pending_jobs(_LONG, 2)
+    return lambda: client.poll_pending_jobs(LONG, 2)
 
 
 def _dispatching(client: ObservedRunner, wanted: list[DispatchJob]) -> Callable[[], list[DispatchJob]]:
     def call() -> list[DispatchJob]:
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         # Two for each poller: none is left with nothing, however they are shared out.
         client.dispatch(wanted[0].workflow_execution_id, wanted)
         return []
@@ -282,16 +262,16 @@ def other_calls_of_the_client_go_on_while_it_polls(case: RunnerCase) -> None:
     held = case.take_one(client, lease_seconds=600)
 
     def use() -> list[DispatchJob]:
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         begun = time.monotonic()
         expect(client.extend_lease(held), "a living lease could not be renewed during a poll")
         submit(client, held, None)
         client.dispatch(EXECUTION, [job()])
         seconds = time.monotonic() - begun
-        expect(seconds < _LONG / 2, f"three calls took {seconds:.1f} s while another thread waited in a poll")
+        expect(seconds < LONG / 2, f"three calls took {seconds:.1f} s while another thread waited in a poll")
         return []
 
-    outcomes = case.race(lambda: client.poll_pending_jobs(_LONG), use)
+    outcomes = case.race(lambda: client.poll_pending_jobs(LONG), use)
     expect_no_errors(outcomes, "calls of one client")
     expect_equal_jobs(outcomes[0].value or [], [job()], "polled while another thread used the client")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,19 +10,14 @@ from typing import cast
 from runfox_testing.case import RunnerCase
 from runfox_testing.check import check, expect
 from runfox_testing.checks.runner_jobs import Result, dispatch, expect_gathered, expect_no_errors, submit
+from runfox_testing.checks.waking import BEGUN, LONG, woken_by
 from runfox_testing.observing import ObservedRunner
 from runfox_testing.runner_calls import submit_in_child
 from runfox_testing.sample_jobs import EXECUTION, OTHER, job
 
-_LONG = 20.0
-"""Seconds of a wait that something has to end before."""
-
 _SHORT = 0.2
 _AMONG_OTHERS = 1.0
 """Seconds of a wait in which other things happen."""
-
-_BEGUN = 0.05
-"""Seconds in which a waiting thread has surely begun to wait."""
 
 
 @check("RUN-WAIT-01", needs=("queue", "SupportsWait"), causes=["wait looks for what comes after it began only"])
@@ -34,10 +28,10 @@ def wait_is_true_at_once_where_something_is_there(case: RunnerCase) -> None:
     submit(two, job(), None)
     for _ in range(2):
         begun = time.monotonic()
-        answer = one.wait(EXECUTION, _LONG)
+        answer = one.wait(EXECUTION, LONG)
         seconds = time.monotonic() - begun
         expect(answer is True, f"a wait gave {answer!r} although a result could be gathered")
-        expect(seconds < _LONG / 2, f"a wait took {seconds:.1f} s although a result could be gathered")
+        expect(seconds < LONG / 2, f"a wait took {seconds:.1f} s although a result could be gathered")
     expect(two.wait(EXECUTION, 0) is True, "a wait of 0 s did not see that a result could be gathered")
     expect_gathered(one, [("step", 1, None)], "after waits")
 
@@ -67,27 +61,17 @@ def wait_is_false_after_the_timeout(case: RunnerCase) -> None:
         expect_false("for a gathered result")
 
 
-def _expect_woken(case: RunnerCase, what: str, act: Callable[[], object], *, after: float = _BEGUN) -> None:
+def _expect_woken(case: RunnerCase, what: str, act: Callable[[], object]) -> None:
     """A wait that has begun ends, with True, when `act` is called, long before its timeout."""
     waiting = case.client()
-    answers: list[tuple[object, float]] = []
-
-    def wait() -> None:
-        begun = time.monotonic()
-        try:
-            answer: object = waiting.wait(EXECUTION, _LONG)
-        except Exception as error:  # noqa: BLE001  # told below
-            answer = error
-        answers.append((answer, time.monotonic() - begun))
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    time.sleep(after)
-    expect(not answers, f"a wait of {_LONG:g} s ended before anything could be gathered: {answers[:1]}")
-    act()
-    thread.join(_LONG / 2)
-    expect(not thread.is_alive(), f"a wait did not end in {_LONG / 2:g} s after {what}")
-    expect(answers[0][0] is True, f"a wait gave {answers[0][0]!r} after {what}")
+    answer = woken_by(
+        act,
+        lambda: waiting.wait(EXECUTION, LONG),
+        kind="a wait",
+        too_early="before anything could be gathered",
+        after=what,
+    )
+    expect(answer is True, f"a wait gave {answer!r} after {what}")
 
 
 @check(
@@ -105,7 +89,7 @@ def wait_is_woken_by_a_submit(case: RunnerCase) -> None:
     same = case.client()
 
     def use() -> bool:
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         same.dispatch(execution, [job(execution=execution)])
         same.gather(execution)
         same.take_pending_jobs()
@@ -173,7 +157,7 @@ def wait_heeds_its_own_execution_only(case: RunnerCase) -> None:
         return client.wait(EXECUTION, _AMONG_OTHERS), time.monotonic() - begun
 
     def act() -> tuple[object, float]:
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         _do_other_things(case, acting)
         return None, 0.0
 
@@ -189,7 +173,7 @@ def wait_heeds_its_own_execution_only(case: RunnerCase) -> None:
 
     def submit_after_others() -> None:
         _do_other_things(case, acting)
-        time.sleep(_BEGUN)
+        time.sleep(BEGUN)
         submit(acting, own, None)
 
     _expect_woken(case, "other things, and then a submit of its own execution", submit_after_others)
