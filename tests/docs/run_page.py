@@ -124,6 +124,7 @@ def main() -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     shell = Shell()
     outcomes = []
+    sys.path.insert(0, "")  # the page's folder, for the files that it imports
     try:
         for block in json.load(sys.stdin):
             outcome = {"printed": "", "raised": None}
