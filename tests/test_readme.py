@@ -42,9 +42,9 @@ def test_the_line_that_runs_the_tests_is_the_one_that_ci_runs() -> None:
     assert f"```sh\n{line}\n```" in text_of(README)
 
 
-def test_every_package_is_in_the_table_as_what_it_is() -> None:
-    rows = re.findall(r"^\| \[`(runfox-\w+)`\].* \|$", text_of(README), re.MULTILINE)
-    assert set(rows) == {path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")}
+def test_every_package_is_named_with_its_readme() -> None:
+    named = re.findall(r"\[`(runfox-\w+)`\]\(packages/(runfox-\w+)/README\.md\)", text_of(README))
+    assert set(named) == {(path.parent.name,) * 2 for path in ROOT.glob("packages/*/pyproject.toml")}
 
 
 def test_the_readme_warns_of_the_other_distribution_of_that_name() -> None:

@@ -465,7 +465,8 @@ def test_a_shared_runner_is_tidied_for_many_runs_at_once() -> None:
     backend = Backend(runner=runner)
     ops = [f"s{n:03}" for n in range(150)]
     key = create(backend, {"steps": [{"op": op} for op in ops]})
-    assert isinstance(answer := backend.advance(key), Dispatch)
+    answer = backend.advance(key)
+    assert isinstance(answer, Dispatch)
     backend.dispatch(key, answer.jobs)
     for op in ops:
         backend.submit_result(key, op, {}, 0)
