@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -24,7 +25,7 @@ ON_A_SERVER = (f"{AWS}/store", f"{AWS}/runner", f"{AWS}/test_conformance.py", "t
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "imports", "docs", "bare", "wheels", "third_party", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "quickstart", "bare", "wheels", "third_party", "tests"]
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 nox.options.reuse_venv = "no"
 
@@ -188,6 +189,19 @@ def wheels(session: nox.Session) -> None:
     script = ROOT / "tests" / "wheels" / "installed_packages.py"
     session.chdir(session.create_tmp())
     session.run("python", "-I", "-W", "error", str(script), *[folder.name for folder in packages()])
+
+
+@nox.session(python=OLDEST)
+def quickstart(session: nox.Session) -> None:
+    """The README's first line, as it stands there, in a bare copy of the tree."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^```sh\n(.*quickstart\.py)\n```$", readme, re.MULTILINE)
+    tree = Path(session.create_tmp()) / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    made = shutil.ignore_patterns(".*", "build", "dist", "__pycache__", "*.egg-info", "*.db*")
+    shutil.copytree(ROOT, tree, ignore=made)
+    session.chdir(tree)
+    session.run("bash", "-c", line, external=True)
 
 
 @nox.session(python=OLDEST, requires=["build"])
