@@ -514,6 +514,8 @@ def test_a_run_id_that_is_no_integer_is_refused(run_id: Any) -> None:
         workflow.on_step_result("a", {}, run_id)
     with pytest.raises(TypeError, match="pass on the integer that the job carries"):
         workflow.settle([StepResult("a", {}, run_id)])
+    with pytest.raises(TypeError, match="the run_id of step 'a'"):
+        workflow.backend.submit_result(workflow.id, "a", {}, run_id)
 
 
 def test_nothing_is_merged_into_an_execution_that_has_ended() -> None:

@@ -373,6 +373,29 @@ def blocked(runner: InProcessRunner) -> tuple[JobHandler, threading.Thread, Call
     return handler, thread, free.set
 
 
+def test_what_runs_is_given_back_once_however_often_its_process_leaves() -> None:
+    class Counting(InProcessRunner):
+        given_back = 0
+
+        def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
+            self.given_back += seconds == 0
+            return super().extend_lease(job, seconds)
+
+    runner = Counting()
+
+    def execute(op: str, inputs: Any) -> dict[str, Any]:
+        handler.release()
+        handler.release()
+        return {}
+
+    for name in ("a", "b"):
+        runner.dispatch(KEY, [DispatchJob(KEY, name, {})])
+    handler = JobHandler(runner, execute)
+    for job in handler.take(2):
+        handler.handle(job)
+    assert runner.given_back == 2
+
+
 def test_what_still_runs_when_the_process_ends_is_given_back() -> None:
     runner = InProcessRunner()
     handler, thread, free = blocked(runner)

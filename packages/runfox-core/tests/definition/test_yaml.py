@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -302,10 +303,21 @@ def test_any_text_gives_a_definition_or_a_definition_error(text: str) -> None:
 
 @pytest.mark.skipif(len(PARSERS) < 2, reason="PyYAML was built without libyaml")
 @given(TEXTS)
+@example("[? ]")
 @settings(max_examples=400, deadline=None)
 def test_both_parsers_give_the_same(text: str) -> None:
     one, other = (read(text, loader) for loader in PARSERS)
+    if "?" in text:
+        # Where a key is that is not written, one says behind the "?", the other in front of what follows.
+        one, other = without_places(one), without_places(other)
     assert one == other or syntax_error(one) or syntax_error(other)
+
+
+def without_places(value: object) -> object:
+    """The problems, if it is such a list, without line and column."""
+    if isinstance(value, list) and all(isinstance(item, Problem) for item in value):
+        return [replace(problem, line=None, column=None) for problem in value]
+    return value
 
 
 def syntax_error(value: object) -> bool:

@@ -310,8 +310,12 @@ class Backend:
         return self.runner.take_pending_jobs(limit, queues, lease_seconds)
 
     def submit_result(self, workflow_execution_id: str, op: str, output: JSONValue, run_id: int | None = None) -> None:
-        """Bring a worker's result. Pass `DispatchJob.run_id` on: it keeps a late result from a run that is over."""
-        self.runner.submit_work_result(workflow_execution_id, op, output, run_id)
+        """Bring a worker's result. Pass `DispatchJob.run_id` on: it keeps a late result from a run that is over.
+
+        Raises `TypeError` for a run_id that is no integer, and what the runner raises.
+        """
+        result = checked(StepResult(op, output, run_id))
+        self.runner.submit_work_result(workflow_execution_id, result.op, result.output, result.run_id)
 
 
 def close(part: Store | Runner) -> None:

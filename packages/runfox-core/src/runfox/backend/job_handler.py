@@ -111,6 +111,7 @@ class JobHandler:
         self._denied = False
         # By job and not by run: where a lease lapsed, two threads may have the same run.
         self._running: dict[int, DispatchJob] = {}
+        self._left: set[int] = set()
         _handlers.add(self)
 
     @property
@@ -158,6 +159,7 @@ class JobHandler:
             if handle is not None:
                 beat.release(handle)
             self._running.pop(id(job), None)
+            self._left.discard(id(job))
 
     def give_back(self, job: DispatchJob) -> None:
         """Make a job that was taken pending again, for whoever takes it next."""
@@ -168,9 +170,11 @@ class JobHandler:
             logger.warning("the job of step %r could not be given back", job.op, exc_info=True)
 
     def release(self) -> None:
-        """Give back all jobs that are running: this process is about to leave them."""
-        for job in list(self._running.values()):
-            self.give_back(job)
+        """Give back all jobs that are running, each once: this process is about to leave them."""
+        for handle, job in list(self._running.items()):
+            if handle not in self._left:
+                self._left.add(handle)
+                self.give_back(job)
 
     def hurry(self) -> None:
         """The process is about to leave what runs. Until `take_time` a result that can't be submitted is kept no
