@@ -39,14 +39,15 @@ def serve(carry: Carry, *distributions: str) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         workload = Workload(request["shape"], request["size"])
-        with tempfile.TemporaryDirectory(dir=request["folder"]) as folder:
-            try:
+        try:
+            with tempfile.TemporaryDirectory(dir=request["folder"]) as folder:
                 measured = carry(workload, request["place"], Path(folder))
-                check(workload, measured)
-            except Exception as error:  # noqa: BLE001  # told to whoever asked
-                answer(error=f"{type(error).__name__}: {error}")
-            else:
-                answer(**measured)
+            check(workload, measured)
+        except Exception as error:  # noqa: BLE001  # told to whoever asked
+            answer(error=f"{type(error).__name__}: {error}")
+        else:
+            # Only now, when nothing is left to do: the next one is measured at once.
+            answer(**measured)
 
 
 def check(workload: Workload, measured: Measured) -> None:
