@@ -176,7 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
         entered = Field(opened, folder, partial(tell, time.monotonic()))
         try:
             rows = list(Bench(entered, extent).measure(options.subjects))
-            about = {**machine.about(folder), "packages": ", ".join(map(" ".join, entered.versions().items()))}
+            packages = ", ".join(" ".join(pair) for pair in entered.versions().items())
+            about = {**machine.about(folder), "packages": packages, **entered.notes()}
         finally:
             entered.close()
     print(table.as_text(rows, about))

@@ -192,6 +192,14 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
     assert (missing.ratio, missing.reached) == (None, None)
 
 
+def test_what_the_figures_of_each_are_of_is_told_of_all_that_were_asked() -> None:
+    comparing, contestants = module("speed.comparing"), module("speed.contestants")
+    entered = comparing.Field(lambda _: Answering("dbos", [], 0.001), Path(), lambda _: None)
+    entered.process(contestants.PEERS[0])
+    assert entered.versions() == {"dbos": "1.0"}
+    assert entered.notes() == {"dbos 1.0": contestants.PEERS[0].note}
+
+
 def test_contenders_take_turns_and_none_is_always_first() -> None:
     asked: list[tuple[str, str]] = []
     names = ("runfox-core", "sqlite3")

@@ -62,6 +62,11 @@ class Field:
         """What is installed, of all that ran."""
         return {name: version for one in self._running.values() for name, version in one.about["versions"].items()}
 
+    def notes(self) -> dict[str, str]:
+        """What the figures of each are of, by label, of all that were asked."""
+        asked = {*self._running, *self._missing}
+        return {self.label(who): who.note for who in (OURS, FLOOR, *PEERS) if who.name in asked}
+
     def close(self) -> None:
         """End all processes."""
         for process in self._running.values():

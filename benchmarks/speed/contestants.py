@@ -27,12 +27,13 @@ class NotAvailable(Exception):
 class Contestant:
     """Someone who carries out workloads.
 
-    `kind` is ``ours``, ``peer`` or ``floor``. `requirements` are those of its environment; without any it runs in
-    ours. `places` are where it can run. Shapes in `at_most` are measured at no more than this size.
+    `kind` is ``ours``, ``peer`` or ``floor``; `note` tells what its figures are of. `requirements` are those of its
+    environment; without any it runs in ours. `places` are where it can run. It is asked for no size over `at_most`.
     """
 
     name: str
     kind: str
+    note: str
     script: str
     places: frozenset[str]
     shapes: frozenset[str]
@@ -49,6 +50,7 @@ _SHAPES = frozenset(("chain", "fan", "loop", "small"))
 OURS = Contestant(
     name="runfox-core",
     kind="ours",
+    note="store and queue in one file; with a local queue only the store, and the queue in the process, as the peers",
     script="this_runfox.py",
     places=frozenset(
         ("memory", "sqlite FULL", "sqlite NORMAL", "sqlite FULL, local queue", "sqlite NORMAL, local queue")
@@ -58,6 +60,7 @@ OURS = Contestant(
 FLOOR = Contestant(
     name="sqlite3",
     kind="floor",
+    note="one transaction of three upserts for each step; WAL",
     script="bare_sqlite.py",
     places=frozenset(("sqlite FULL", "sqlite NORMAL")),
     shapes=_SHAPES,
@@ -66,6 +69,7 @@ PEERS = (
     Contestant(
         name="dbos",
         kind="peer",
+        note="its SQLite as it comes: a rollback journal, synchronous FULL; a fan awaits concurrent steps",
         script="dbos_steps.py",
         places=frozenset(("sqlite FULL",)),
         shapes=_SHAPES,
@@ -74,6 +78,7 @@ PEERS = (
     Contestant(
         name="langgraph",
         kind="peer",
+        note="its savers as they come: WAL, synchronous FULL, written while the next step runs (durability async)",
         script="langgraph_graph.py",
         places=frozenset(("memory", "sqlite FULL")),
         shapes=_SHAPES,
@@ -82,6 +87,7 @@ PEERS = (
     Contestant(
         name="runfox",
         kind="peer",
+        note="another distribution, of PyPI: store in the file, queue in the process",
         script="pypi_runfox.py",
         places=frozenset(("memory", "sqlite FULL")),
         shapes=_SHAPES,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from speed import bars
-from speed.rows import Figure, Row, ratios_of
+from speed.rows import Figure, Row
 
 _MODULES = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
@@ -27,7 +27,6 @@ def import_time(rounds: int, tell: Callable[[str], None]) -> Row:
         ours=Figure(who="runfox", values=more, unit="ms more"),
         kind="itself",
         other=other,
-        ratios=ratios_of(more, other.values),
         bar=bars.IMPORT_MS,
     )
 
