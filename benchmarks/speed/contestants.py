@@ -8,6 +8,7 @@ import queue
 import subprocess
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -113,7 +114,8 @@ class Process:
             text=True,
             env=environment,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         try:
             self.about = self._answer(_STARTING_SECONDS)
         except NotAvailable:
@@ -142,8 +144,11 @@ class Process:
     def close(self) -> None:
         """End it."""
         self._process.kill()
-        self._process.communicate()
-        self._errors.close()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with suppress(OSError):
+                stream.close()  # type: ignore[union-attr]  # they are pipes
+        self._process.wait()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
