@@ -4,8 +4,8 @@ Every figure is taken in this run, on this machine, and is the median of several
 take turns; a ratio is the median of the rounds' ratios. Whether a bar is reached is told, and is no exit status.
 
 ``-- chain latency`` takes only these subjects, ``-- chain-300`` a size of one's own, ``-- --quick`` small sizes and few
-rounds, for a look in a minute or two; ``-- --list`` names them all. ``--markdown FILE`` and ``--json FILE`` write the
-table, the latter with the figures of every round.
+rounds, for a look in a minute or two; ``-- --list`` names them all. Interrupted, it shows what it has.
+``--markdown FILE`` and ``--json FILE`` write the table, the latter with the figures of every round.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -82,7 +82,6 @@ class Bench:
 
     entered: Field
     extent: Extent
-    rows: list[Row] = field(default_factory=list)
 
     def measure(self, subjects: Sequence[str]) -> Iterator[Row]:
         """The rows of the subjects, in the table's order. A shape may come with a size."""
@@ -121,6 +120,18 @@ class Bench:
         for place in places:
             for workload in workloads:
                 yield growth.growth(self.entered, workload, place, rounds)
+
+
+def measured(bench: Bench, subjects: Sequence[str]) -> list[Row]:
+    """All rows; where it is interrupted, those that there are."""
+    rows: list[Row] = []
+    try:
+        for row in bench.measure(subjects):
+            rows.append(row)
+            bench.entered.tell(" | ".join(filter(None, table.cells(row))))
+    except KeyboardInterrupt:
+        bench.entered.tell("interrupted")
+    return rows
 
 
 def open_contestant(who: Contestant, environments_folder: Path) -> Process:
@@ -175,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
         opened = partial(open_contestant, environments_folder=kept)
         entered = Field(opened, folder, partial(tell, time.monotonic()))
         try:
-            rows = list(Bench(entered, extent).measure(options.subjects))
+            rows = measured(Bench(entered, extent), options.subjects)
             packages = ", ".join(" ".join(pair) for pair in entered.versions().items())
             about = {**machine.about(folder), "packages": packages, **entered.notes()}
         finally:

@@ -421,6 +421,21 @@ def test_the_command_prints_and_writes_one_table(
     assert "events-20 on memory" in told.err
 
 
+def test_where_it_is_interrupted_the_command_shows_what_it_has() -> None:
+    bench, comparing = module("bench"), module("speed.comparing")
+    told: list[str] = []
+
+    class Interrupted:
+        entered = comparing.Field(lambda _: None, Path(), told.append)
+
+        def measure(self, _: Any) -> Iterator[Any]:
+            yield row(ours=figure(12.0), kind="")
+            raise KeyboardInterrupt
+
+    assert [one.what for one in bench.measured(Interrupted(), [])] == ["chain-1000"]
+    assert told == ["chain-1000 | sqlite FULL | 12.0 steps/s", "interrupted"]
+
+
 def test_every_peer_has_a_script_and_an_environment_of_its_own() -> None:
     contestants = module("speed.contestants")
     assert [peer.name for peer in contestants.PEERS] == ["dbos", "langgraph", "runfox"]
