@@ -332,7 +332,7 @@ def test_the_table_in_json_has_the_figures_of_every_round() -> None:
 
 def test_growth_is_held_against_what_was_measured_before_and_after() -> None:
     comparing, workload = module("speed.comparing"), module("speed.workloads").Workload("chain", 10_000)
-    ours = Answering("runfox-core", [], 0.0010, 0.0012, 0.0014)
+    ours = Answering("runfox-core", [], *[0.0010] * 4, 0.0012, *[0.0014] * 4)
     entered = comparing.Field(lambda _: ours, Path(), lambda _: None)
     grown = module("speed.growth").growth(entered, workload, "memory", 1)
     assert grown.other.who == "chain-1000"

@@ -4,6 +4,7 @@ there are.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 
 from speed import bars
@@ -14,16 +15,20 @@ from speed.workloads import Workload
 
 KIB = 1024
 
+SHORT_RUNS = 4
+"""On each side of a long run: whatever else the machine does would otherwise hit the one or the other."""
+
 
 def growth(entered: Field, workload: Workload, place: str, rounds: int) -> Row:
-    """The time of a step ÷ that at a tenth of the size, which is measured before and after."""
+    """The time of a step ÷ that at a tenth of the size, which is measured several times before and after."""
     small = workload._replace(size=workload.size // 10)
     large_times: list[float] = []
     small_times: list[float] = []
     for _ in range(rounds):
-        before = _microseconds(entered, small, place)
+        around = [_microseconds(entered, small, place) for _ in range(SHORT_RUNS)]
         large_times.append(_microseconds(entered, workload, place))
-        small_times.append((before + _microseconds(entered, small, place)) / 2)
+        around += [_microseconds(entered, small, place) for _ in range(SHORT_RUNS)]
+        small_times.append(statistics.median(around))
     return Row(
         what=str(workload),
         place=place,
