@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from speed import bars
-from speed.helpers import helpers
+from speed.processes import processes
 from speed.rows import Figure, Row
 from speed.workloads import Workload
 
@@ -37,7 +37,7 @@ def milliseconds(steps: int, place: str, folder: Path) -> list[float]:
         url = f"sqlite:///{place_of_file}/bench.db?synchronous={place.removeprefix('sqlite ')}"
         store, runner = rfx.open_store(url), rfx.open_runner(url)
         backend = rfx.Backend(store=store, runner=runner, on_state_change=note)
-        with backend, helpers(1, "submitter.py", url, str(steps)) as (submitter,):
+        with backend, processes(1, "submitter.py", url, str(steps)) as (submitter,):
             workflow = rfx.Workflow.from_dict(Workload("chain", steps).definition, backend, inputs={"value": 0})
             submitter.go()
             workflow.run(timeout=300)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from speed.helpers import helpers
+from speed.processes import processes
 from speed.rows import Figure, Row, ratios_of
 from speed.workloads import Workload
 
@@ -46,11 +46,11 @@ def seconds_of(workload: Workload, count: int, place: str, folder: Path) -> floa
     """How long so many workers take. All executions are started before."""
     with tempfile.TemporaryDirectory(dir=folder) as place_of_file:
         url = f"sqlite:///{place_of_file}/bench.db?synchronous={place.removeprefix('sqlite ')}"
-        with rfx.open_backend(url) as backend, helpers(count, "worker_process.py", url) as processes:
+        with rfx.open_backend(url) as backend, processes(count, "worker_process.py", url) as started:
             for _ in range(workload.size):
                 rfx.Workflow.from_dict(workload.definition, backend, inputs={"value": 0}).start()
             begun = time.perf_counter()
-            for process in processes:
+            for process in started:
                 process.go()
             _wait(backend, begun + _PATIENCE_SECONDS)
             seconds = time.perf_counter() - begun

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from speed.contestants import SCRIPTS
 
 
-class Helper:
+class Participant:
     """A script that says it is ready, and then waits to be told to go."""
 
     def __init__(self, script: str, *arguments: str) -> None:
@@ -36,11 +36,11 @@ class Helper:
 
 
 @contextmanager
-def helpers(count: int, script: str, *arguments: str) -> Iterator[Sequence[Helper]]:
+def processes(count: int, script: str, *arguments: str) -> Iterator[Sequence[Participant]]:
     """So many of them, ready."""
     with ExitStack() as stack:
         ready = []
         for _ in range(count):
-            ready.append(Helper(script, *arguments))
+            ready.append(Participant(script, *arguments))
             stack.callback(ready[-1].close)
         yield ready
