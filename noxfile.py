@@ -153,6 +153,17 @@ def cost(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def bench(session: nox.Session) -> None:
+    """What runfox adds to a step, in time, against SQLite alone and others. Arguments go to the script (`-- --help`).
+
+    The others have environments of their own, which are kept from one run to the next.
+    """
+    install_from_tree(session)
+    environments = ("--environments", str(session.cache_dir / "bench"))
+    session.run("python", "-W", "error", str(ROOT / "benchmarks" / "bench.py"), *environments, *session.posargs)
+
+
+@nox.session(python=OLDEST)
 def build(session: nox.Session) -> None:
     """Every package's wheel and that of the example of a stranger's, into dist/."""
     install_groups(session, "build")
