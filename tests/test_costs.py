@@ -243,9 +243,10 @@ EXPECTED: dict[tuple[str, str], dict[str, float]] = {
     },
     ("events", "sqlite"): {
         "SQL commits": 1,
-        "SQL statements": 7 + _PER_64,
+        "SQL statements": 8,
         "references resolved": 2,
-        "runner.forget": _PER_64,
+        # A result that did not come through the queue: its job leaves it at once.
+        "runner.forget": 1,
         "steps changed": 2,
         "steps considered for a claim": 3,
         "store.patch": 1,
