@@ -347,7 +347,7 @@ REFUSED_BY_DYNAMODB: dict[str, Callable[[Any], object]] = {
     "an item over 400 KB": lambda client: client.put_item(TableName=TABLE, Item=big("big", 400 * KB)),
     "an item over 400 KB in a batch": lambda client: client.batch_write_item(RequestItems=writes(1, 400 * KB)),
     "a value over 400 KB in an update": lambda client: update(
-        client, "grown", "SET data = :data", data={"S": "x" * 401 * KB}
+        client, "grown", "SET side = :side", side={"S": "x" * 401 * KB}
     ),
     "a transaction over 4 MB": lambda client: client.transact_write_items(
         TransactItems=[
@@ -358,7 +358,8 @@ REFUSED_BY_DYNAMODB: dict[str, Callable[[Any], object]] = {
     "a consistent query of a global index": lambda client: client.query(
         TableName=TABLE,
         IndexName="listing",
-        KeyConditionExpression="shard = :shard",
+        KeyConditionExpression="#shard = :shard",
+        ExpressionAttributeNames={"#shard": "shard"},
         ExpressionAttributeValues={":shard": {"S": "0"}},
         ConsistentRead=True,
     ),
@@ -367,6 +368,15 @@ REFUSED_BY_DYNAMODB: dict[str, Callable[[Any], object]] = {
     ),
     "a reserved word as a name in an expression": lambda client: client.put_item(
         TableName=TABLE, Item=key("c"), ConditionExpression="attribute_not_exists(status)"
+    ),
+    "a reserved word as a name of a key": lambda client: client.query(
+        TableName=TABLE,
+        IndexName="listing",
+        KeyConditionExpression="shard = :shard",
+        ExpressionAttributeValues={":shard": {"S": "0"}},
+    ),
+    "a reserved word as a name that is asked for": lambda client: client.batch_get_item(
+        RequestItems={TABLE: {"Keys": [key("k")], "ProjectionExpression": "PK, url"}}
     ),
     "a value that no expression uses": lambda client: update(
         client, "unused", "SET used = :used", used={"N": "1"}, unused={"N": "1"}
@@ -396,7 +406,7 @@ def test_an_item_that_grows_too_large_by_an_update_stays_as_it_was(dynamodb: Any
     )
     there = dynamodb.get_item(TableName=TABLE, Key=key("growing"))["Item"]
     too_much: list[dict[str, Any]] = [
-        {"UpdateExpression": "SET other = data"},
+        {"UpdateExpression": "SET other = #data", "ExpressionAttributeNames": {"#data": "data"}},
         {"UpdateExpression": "SET side = :p, parts = :p", "ExpressionAttributeValues": {":p": {"S": "y" * 200 * KB}}},
         {
             "UpdateExpression": "SET side = :p, parts = list_append(:p, :p)",
