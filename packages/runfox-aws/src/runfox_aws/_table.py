@@ -33,7 +33,7 @@ _BYTES_OF_A_BATCH = 12_000_000
 _KEYS_OF_A_BATCH = 100
 
 _CONFLICTS = 8
-_LEFTOVERS = 10
+_TRIES_IN_VAIN = 10
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 2.0
 
@@ -155,20 +155,19 @@ class Table:
 
     def _get_page(self, keys: list[dict[str, Any]], projection: Mapping[str, Any]) -> list[Item]:
         found: list[Item] = []
-        for pause in _pauses():
+        pauses = _pauses()
+        while True:
             with calling(f"reading the table {self.name!r}"):
                 asked = {self.name: {"Keys": keys, "ConsistentRead": True, **projection}}
                 reply = self._client().batch_get_item(RequestItems=asked)
-            fresh = reply.get("Responses", {}).get(self.name, [])
-            found += map(from_attributes, fresh)
-            keys = reply.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            if not keys:
+            found += map(from_attributes, reply.get("Responses", {}).get(self.name, []))
+            left = reply.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not left:
                 return found
-            if not fresh:  # as much as fits into a reply is no sign of trouble
-                _pause(pause)
-        raise StorageUnavailable(
-            f"reading the table {self.name!r} failed: parts of a batch were put off again and again"
-        )
+            if len(left) < len(keys):
+                pauses = _pauses()
+            self._wait_for_batch("reading", pauses)
+            keys = left
 
     def put_many(self, items: Iterable[Item]) -> None:
         """Write items, each by itself and with no condition; all of them when it returns."""
@@ -191,23 +190,31 @@ class Table:
         in_parallel(self._write_page, pages)
 
     def _write_page(self, requests: list[dict[str, Any]]) -> None:
-        for pause in _pauses():
+        pauses = _pauses()
+        while True:
             with calling(f"writing to the table {self.name!r}"):
                 reply = self._client().batch_write_item(RequestItems={self.name: requests})
             left = reply.get("UnprocessedItems", {}).get(self.name, [])
             if not left:
                 return
-            if len(left) == len(requests):
-                _pause(pause)
+            if len(left) < len(requests):
+                pauses = _pauses()
+            self._wait_for_batch("writing to", pauses)
             requests = left
-        raise StorageUnavailable(
-            f"writing to the table {self.name!r} failed: parts of a batch were put off again and again"
-        )
+
+    def _wait_for_batch(self, doing: str, pauses: Iterator[float]) -> None:
+        """Wait before what is left of a batch is sent again. Raises `StorageUnavailable` after too many tries."""
+        pause = next(pauses, None)
+        if pause is None:
+            raise StorageUnavailable(
+                f"{doing} the table {self.name!r} failed: parts of a batch were put off again and again"
+            )
+        _pause(pause)
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds between the tries of a batch."""
-    for number in range(_LEFTOVERS):
+    """Seconds between the tries of a batch. They begin anew whenever a part of it is done: a reply has room for some."""
+    for number in range(_TRIES_IN_VAIN):
         yield min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
 
 
