@@ -49,14 +49,13 @@ class Table:
         """The item as it is now."""
         with calling(f"reading the table {self.name!r}"):
             reply = self._client().get_item(TableName=self.name, Key=to_attributes(key), ConsistentRead=True)
-        found = reply.get("Item")
-        return None if found is None else from_attributes(found)
+        return _item_in(reply, "Item")
 
     def put(self, item: Item, condition: str | None = None, values: Mapping[str, object] | None = None) -> Item | None:
         """Write a whole item; gives the one it replaced. Raises `ConditionFailed`."""
         request: dict[str, Any] = {"Item": to_attributes(item), "ReturnValues": "ALL_OLD"}
         reply = self._change("put_item", {"PK": item["PK"], "SK": item["SK"]}, request, condition, values)
-        return from_attributes(reply["Attributes"]) if "Attributes" in reply else None
+        return _item_in(reply, "Attributes")
 
     def update(  # the parts of DynamoDB's request
         self,
@@ -78,7 +77,7 @@ class Table:
         """Remove an item; gives what it was. Raises `ConditionFailed`."""
         request: dict[str, Any] = {"Key": to_attributes(key), "ReturnValues": "ALL_OLD"}
         reply = self._change("delete_item", key, request, condition, values)
-        return from_attributes(reply["Attributes"]) if "Attributes" in reply else None
+        return _item_in(reply, "Attributes")
 
     def _change(
         self, call: str, key: Key, request: dict[str, Any], condition: str | None, values: Mapping[str, object] | None
@@ -212,8 +211,14 @@ class Table:
         _pause(pause)
 
 
+def _item_in(reply: Mapping[str, Any], name: str) -> Item | None:
+    """The item of a reply; some services say that there is none by an empty one."""
+    found = reply.get(name)
+    return from_attributes(found) if found else None
+
+
 def _pauses() -> Iterator[float]:
-    """Seconds between the tries of a batch. They begin anew whenever a part of it is done: a reply has room for some."""
+    """Seconds between the tries of a batch. They begin anew whenever a part of it is done."""
     for number in range(_TRIES_IN_VAIN):
         yield min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
 
