@@ -28,7 +28,7 @@ MessageBody: TypeAlias = "Callable[[DispatchJob], str | Mapping[str, Any]]"
 _NOT_SENT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What SQS takes in no message."""
 
-_TASK = re.compile(r"EXECUTION#[!-~]{1,1000} TASK#[!-~]{1,1000}")
+_TASK = re.compile(r"EXECUTION#[!-~]{0,1000} TASK#[!-~]{0,1000}")
 """The key of a row. Of a message that has another one DynamoDB would refuse the request."""
 
 _MOST_RUNS = 10**18

@@ -178,6 +178,12 @@ def test_a_ticket_that_names_no_row_stops_no_other(aws: Any, job: Any, forged: d
     assert aws.requests.count("UpdateItem") == 1
 
 
+def test_a_job_with_an_empty_name_has_a_ticket(aws: Any, job: Any) -> None:
+    runner = aws.runner()
+    runner.dispatch(EXECUTION, [job("")])
+    assert runner.take_pending_jobs() == [job("")]
+
+
 def test_a_body_that_names_no_run_stops_no_other(aws: Any, job: Any) -> None:
     for run_id in (True, 10**38):
         body = json.dumps({"workflow_execution_id": EXECUTION, "op": "step", "run_id": run_id})
