@@ -27,6 +27,9 @@ _PAGE = 100
 _SUMMARY = ("workflow_id", "execution_id", "name", "status", "created_at", "updated_at", "listed")
 _WAKING = ("workflow_id", "execution_id", "version", "epoch", "wake_at", "wake_hint")
 
+_SHARD = {"#shard": "shard"}
+"""A word that DynamoDB keeps for itself."""
+
 
 class Listing:
     """What the global indexes of a table of executions say."""
@@ -60,12 +63,13 @@ class Listing:
     def _listed(
         self, shard: str, first: str, last: str, filters: str, names: dict[str, str], values: dict[str, object]
     ) -> Iterator[Item]:
-        more = {"FilterExpression": filters, "ExpressionAttributeNames": names} if filters else {}
+        more = {"FilterExpression": filters} if filters else {}
         return self._table.query(
-            "shard = :shard AND listed BETWEEN :first AND :last",
+            "#shard = :shard AND listed BETWEEN :first AND :last",
             {":shard": shard, ":first": first, ":last": last, **values},
             index=LISTING,
             consistent=False,
+            ExpressionAttributeNames={**_SHARD, **names},
             ScanIndexForward=False,
             Limit=_PAGE,
             **more,
@@ -98,10 +102,11 @@ class Listing:
 
     def _hinted(self, shard: str, end: str) -> Iterator[Item]:
         return self._table.query(
-            "shard = :shard AND wake_hint < :end",
+            "#shard = :shard AND wake_hint < :end",
             {":shard": shard, ":end": end},
             index=WAKE,
             consistent=False,
+            ExpressionAttributeNames=_SHARD,
             Limit=_PAGE,
         )
 

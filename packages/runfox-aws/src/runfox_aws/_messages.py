@@ -28,6 +28,11 @@ MessageBody: TypeAlias = "Callable[[DispatchJob], str | Mapping[str, Any]]"
 _NOT_SENT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What SQS takes in no message."""
 
+_TASK = re.compile(r"EXECUTION#[!-~]{0,1000} TASK#[!-~]{0,1000}")
+"""The key of a row. Of a message that has another one DynamoDB would refuse the request."""
+
+_MOST_RUNS = 10**18
+
 
 class BodyRefused(Exception):
     """A job's message can't be sent; the text says why."""
@@ -138,10 +143,17 @@ def _object(text: str) -> Mapping[str, Any]:
 
 def _ticket(said: Mapping[str, Any]) -> Ticket | None:
     match said:
-        case {"PK": str(partition), "SK": str(sort), "run_id": int(run_id)}:
+        case {"PK": str(partition), "SK": str(sort), "run_id": run_id} if _TASK.fullmatch(
+            f"{partition} {sort}"
+        ) and _is_run(run_id):
             key = {"PK": partition, "SK": sort}
             return Ticket(key=key, run_id=run_id, queue=_said(said, "queue"), table=_said(said, "table"))
     return None
+
+
+def _is_run(value: object) -> bool:
+    """True for what is a run's number, and one that DynamoDB takes."""
+    return type(value) is int and abs(value) < _MOST_RUNS
 
 
 def _said(said: Mapping[str, Any], name: str) -> str | None:
@@ -151,6 +163,6 @@ def _said(said: Mapping[str, Any], name: str) -> str | None:
 
 def _named(body: Mapping[str, Any]) -> Ticket | None:
     match body:
-        case {"workflow_execution_id": str(execution), "op": str(op), "run_id": int(run_id)}:
+        case {"workflow_execution_id": str(execution), "op": str(op), "run_id": run_id} if _is_run(run_id):
             return Ticket(key=task_key(execution, op), run_id=run_id)
     return None

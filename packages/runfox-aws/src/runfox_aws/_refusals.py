@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
+
 Request: TypeAlias = "Mapping[str, Any]"
 """A request's JSON."""
 
@@ -35,6 +37,11 @@ _EXPRESSIONS = (
     "ProjectionExpression",
     "UpdateExpression",
 )
+_WORD = re.compile(r"(?<![#:\w])[A-Za-z_]\w*(?!\w*\s*\()")
+"""A word of an expression, unless it is a function's name, or stands for a name or a value."""
+
+_GRAMMAR = frozenset({"ADD", "AND", "BETWEEN", "DELETE", "IN", "NOT", "OR", "REMOVE", "SET"})
+_RESERVED = frozenset(ReservedKeywords.get_reserved_keywords()) - _GRAMMAR
 
 
 class Refusal(Exception):
@@ -108,11 +115,22 @@ def _transact(request: Request) -> None:
     _refuse(size <= _MAX_TRANSACTION, "Transaction request cannot exceed 4 MB")
 
 
+def _batch_get(request: Request) -> None:
+    for of_table in request["RequestItems"].values():
+        _expressions(of_table)
+
+
 def _expressions(request: Request) -> None:
     for name in _EXPRESSIONS:
-        text = request.get(name)
-        long = text is not None and len(text.encode()) > _MAX_EXPRESSION
+        text = request.get(name) or ""
+        long = len(text.encode()) > _MAX_EXPRESSION
         _refuse(not long, f"Invalid {name}: Expression size has exceeded the maximum allowed size")
+        reserved = [word for word in _WORD.findall(text) if word.upper() in _RESERVED]
+        # moto looks for these where something is changed or filtered by, not at keys.
+        _refuse(
+            not reserved,
+            f"Invalid {name}: Attribute name is a reserved keyword; reserved keyword: {', '.join(reserved)}",
+        )
 
 
 # SQS
@@ -187,6 +205,7 @@ _LAWS: Mapping[str, tuple[Callable[[Request], None], ...]] = MappingProxyType(
         f"{_DYNAMODB}DeleteItem": (_expressions,),
         f"{_DYNAMODB}GetItem": (_expressions,),
         f"{_DYNAMODB}Query": (_expressions,),
+        f"{_DYNAMODB}BatchGetItem": (_batch_get,),
         f"{_DYNAMODB}BatchWriteItem": (_batch_write,),
         f"{_DYNAMODB}TransactWriteItems": (_transact,),
         f"{_SQS}SendMessage": (_send,),

@@ -100,11 +100,21 @@ def _create(client: Any, name: str, schema: Mapping[str, Any]) -> None:
                 raise
 
 
+def _status_of(client: Any, name: str) -> str:
+    try:
+        status: str = client.describe_table(TableName=name)["Table"]["TableStatus"]
+    except ClientError as error:
+        if family_of(error) != "ResourceNotFoundException":
+            raise
+        return "CREATING"  # the catalogue of tables follows what was made with a delay
+    return status
+
+
 def _wait_for(client: Any, name: str) -> None:
     ends_at = time.monotonic() + _LONGEST_WAIT
     while True:
         with calling(f"making the table {name!r}"):
-            status = client.describe_table(TableName=name)["Table"]["TableStatus"]
+            status = _status_of(client, name)
         if status == "ACTIVE":
             return
         if time.monotonic() >= ends_at:

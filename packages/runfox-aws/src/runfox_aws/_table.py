@@ -33,7 +33,7 @@ _BYTES_OF_A_BATCH = 12_000_000
 _KEYS_OF_A_BATCH = 100
 
 _CONFLICTS = 8
-_LEFTOVERS = 10
+_TRIES_IN_VAIN = 10
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 2.0
 
@@ -49,14 +49,13 @@ class Table:
         """The item as it is now."""
         with calling(f"reading the table {self.name!r}"):
             reply = self._client().get_item(TableName=self.name, Key=to_attributes(key), ConsistentRead=True)
-        found = reply.get("Item")
-        return None if found is None else from_attributes(found)
+        return _item_in(reply, "Item")
 
     def put(self, item: Item, condition: str | None = None, values: Mapping[str, object] | None = None) -> Item | None:
         """Write a whole item; gives the one it replaced. Raises `ConditionFailed`."""
         request: dict[str, Any] = {"Item": to_attributes(item), "ReturnValues": "ALL_OLD"}
         reply = self._change("put_item", {"PK": item["PK"], "SK": item["SK"]}, request, condition, values)
-        return from_attributes(reply["Attributes"]) if "Attributes" in reply else None
+        return _item_in(reply, "Attributes")
 
     def update(  # the parts of DynamoDB's request
         self,
@@ -78,7 +77,7 @@ class Table:
         """Remove an item; gives what it was. Raises `ConditionFailed`."""
         request: dict[str, Any] = {"Key": to_attributes(key), "ReturnValues": "ALL_OLD"}
         reply = self._change("delete_item", key, request, condition, values)
-        return from_attributes(reply["Attributes"]) if "Attributes" in reply else None
+        return _item_in(reply, "Attributes")
 
     def _change(
         self, call: str, key: Key, request: dict[str, Any], condition: str | None, values: Mapping[str, object] | None
@@ -155,20 +154,19 @@ class Table:
 
     def _get_page(self, keys: list[dict[str, Any]], projection: Mapping[str, Any]) -> list[Item]:
         found: list[Item] = []
-        for pause in _pauses():
+        pauses = _pauses()
+        while True:
             with calling(f"reading the table {self.name!r}"):
                 asked = {self.name: {"Keys": keys, "ConsistentRead": True, **projection}}
                 reply = self._client().batch_get_item(RequestItems=asked)
-            fresh = reply.get("Responses", {}).get(self.name, [])
-            found += map(from_attributes, fresh)
-            keys = reply.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            if not keys:
+            found += map(from_attributes, reply.get("Responses", {}).get(self.name, []))
+            left = reply.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not left:
                 return found
-            if not fresh:  # as much as fits into a reply is no sign of trouble
-                _pause(pause)
-        raise StorageUnavailable(
-            f"reading the table {self.name!r} failed: parts of a batch were put off again and again"
-        )
+            if len(left) < len(keys):
+                pauses = _pauses()
+            self._wait_for_batch("reading", pauses)
+            keys = left
 
     def put_many(self, items: Iterable[Item]) -> None:
         """Write items, each by itself and with no condition; all of them when it returns."""
@@ -191,23 +189,37 @@ class Table:
         in_parallel(self._write_page, pages)
 
     def _write_page(self, requests: list[dict[str, Any]]) -> None:
-        for pause in _pauses():
+        pauses = _pauses()
+        while True:
             with calling(f"writing to the table {self.name!r}"):
                 reply = self._client().batch_write_item(RequestItems={self.name: requests})
             left = reply.get("UnprocessedItems", {}).get(self.name, [])
             if not left:
                 return
-            if len(left) == len(requests):
-                _pause(pause)
+            if len(left) < len(requests):
+                pauses = _pauses()
+            self._wait_for_batch("writing to", pauses)
             requests = left
-        raise StorageUnavailable(
-            f"writing to the table {self.name!r} failed: parts of a batch were put off again and again"
-        )
+
+    def _wait_for_batch(self, doing: str, pauses: Iterator[float]) -> None:
+        """Wait before what is left of a batch is sent again. Raises `StorageUnavailable` after too many tries."""
+        pause = next(pauses, None)
+        if pause is None:
+            raise StorageUnavailable(
+                f"{doing} the table {self.name!r} failed: parts of a batch were put off again and again"
+            )
+        _pause(pause)
+
+
+def _item_in(reply: Mapping[str, Any], name: str) -> Item | None:
+    """The item of a reply; some services say that there is none by an empty one."""
+    found = reply.get(name)
+    return from_attributes(found) if found else None
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds between the tries of a batch."""
-    for number in range(_LEFTOVERS):
+    """Seconds between the tries of a batch. They begin anew whenever a part of it is done."""
+    for number in range(_TRIES_IN_VAIN):
         yield min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
 
 

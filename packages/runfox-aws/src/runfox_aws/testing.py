@@ -2,8 +2,8 @@
 and `moto` where no other service is given: ``pip install 'runfox-aws[testing]'``.
 
 Without ``--runfox-endpoint-url`` a local server with moto's DynamoDB and SQS is started. With it the kit uses the
-service that listens there, with region and credentials from the environment; ``--runfox-endpoint-url=aws`` is the
-account of the environment itself.
+service that listens there, with region and credentials from the environment, or made-up ones where there are none;
+``--runfox-endpoint-url=aws`` is the account of the environment itself.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ LOCAL: Mapping[str, str] = MappingProxyType(
 )
 """What a client of the local server is given; it belongs to nobody."""
 
-_INDEX_LAG = 5.0
-"""Seconds that global indexes may be late, outside the local server."""
+_INDEX_LAG = 3.0
+"""Seconds that global indexes may be late in an account of AWS."""
+
+_EMULATOR_LAG = 1.5
+"""The same of another emulator: most write their indexes with the item, and SQS counts in whole seconds."""
 
 _GRACE = 10.0
 
@@ -124,12 +127,23 @@ def _client(service: str, endpoint_url: str | None, identity: Mapping[str, str])
     return session.client(service, endpoint_url=endpoint_url, config=config, **identity)
 
 
+def _missing_identity() -> Mapping[str, str]:
+    """What is told to a service that is no account of AWS where the environment has no region, or no credentials: such
+    a service wants some, and does not check them.
+    """
+    session: Any = boto3.session.Session()
+    missing = {"region_name"} if session.region_name is None else set()
+    if session.get_credentials() is None:
+        missing |= LOCAL.keys() - {"region_name"}
+    return {name: LOCAL[name] for name in missing}
+
+
 class _Account:
     """The clients, tables and queues of one harness: what both of them need. Safe between threads."""
 
     def __init__(self, endpoint_url: str | None, *, is_local: bool) -> None:
         self._endpoint_url = None if endpoint_url == ACCOUNT else endpoint_url
-        self._identity: Mapping[str, str] = LOCAL if is_local else {}
+        self._identity = LOCAL if is_local else _missing_identity() if self._endpoint_url else {}
         self._clients: dict[str, Any] = {}
         self._tables: set[str] = set()
         self._queues: dict[str, str] = {}
@@ -235,6 +249,11 @@ class _OnAWS:
         return self._mark.exists() and self._mark.read_text(encoding="utf-8") == self.endpoint_url
 
     @property
+    def _index_lag(self) -> float:
+        """Seconds that what global indexes show may be late."""
+        return _INDEX_LAG if self.endpoint_url == ACCOUNT else _EMULATOR_LAG
+
+    @property
     def _mark(self) -> Path:
         return self.folder / "local-server"
 
@@ -254,7 +273,7 @@ class DynamoDBStoreHarness(_OnAWS, StoreHarness):
         """Start the local server, unless another service is given."""
         super().start()
         if not self.is_local:
-            self.lag_seconds = _INDEX_LAG
+            self.lag_seconds = self._index_lag
 
     def open(self, namespace: str) -> DynamoDBStore:
         """A store on the namespace's table."""
@@ -278,7 +297,7 @@ class SQSRunnerHarness(_OnAWS, RunnerHarness):
         """Start the local server, unless another service is given."""
         super().start()
         if not self.is_local:
-            self.lag_seconds = _INDEX_LAG
+            self.lag_seconds = self._index_lag
 
     def open(self, namespace: str) -> SQSRunner:
         """A runner on the namespace's table and queues."""

@@ -157,6 +157,42 @@ def test_what_is_no_runners_message_is_left_alone_and_said_once(
     assert "secret" not in caplog.text
 
 
+FORGED: list[dict[str, Any]] = [
+    {"PK": "", "SK": "", "run_id": 1},
+    {"PK": "ROUTES", "SK": "ROUTE#one", "run_id": 1},
+    {"PK": "EXECUTION#\ud800", "SK": "TASK#step", "run_id": 1},
+    {"PK": "EXECUTION#e", "SK": "TASK#" + "s" * 1_024, "run_id": 1},
+    {"PK": "EXECUTION#e", "SK": "TASK#step", "run_id": True},
+    {"PK": "EXECUTION#e", "SK": "TASK#step", "run_id": 10**38},
+]
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=["empty", "another item", "no UTF-8", "too long", "a bool", "too large"])
+def test_a_ticket_that_names_no_row_stops_no_other(aws: Any, job: Any, forged: dict[str, Any]) -> None:
+    attributes = {"runfox": {"DataType": "String", "StringValue": json.dumps(forged)}}
+    aws.sqs.send_message(QueueUrl=aws.urls["one"], MessageBody="b", MessageAttributes=attributes)
+    runner = aws.runner()
+    runner.dispatch(EXECUTION, [job()])
+    aws.requests.clear()
+    assert runner.take_pending_jobs() == [job()]
+    assert aws.requests.count("UpdateItem") == 1
+
+
+def test_a_job_with_an_empty_name_has_a_ticket(aws: Any, job: Any) -> None:
+    runner = aws.runner()
+    runner.dispatch(EXECUTION, [job("")])
+    assert runner.take_pending_jobs() == [job("")]
+
+
+def test_a_body_that_names_no_run_stops_no_other(aws: Any, job: Any) -> None:
+    for run_id in (True, 10**38):
+        body = json.dumps({"workflow_execution_id": EXECUTION, "op": "step", "run_id": run_id})
+        aws.sqs.send_message(QueueUrl=aws.urls["one"], MessageBody=body)
+    runner = aws.runner()
+    runner.dispatch(EXECUTION, [job()])
+    assert runner.take_pending_jobs() == [job()]
+
+
 def test_a_message_of_another_table_stays_for_others(aws: Any, job: Any) -> None:
     aws.runner(queue_url=aws.urls["one"]).dispatch(EXECUTION, [job()])
     create_tables(aws.dynamodb, tasks="others")

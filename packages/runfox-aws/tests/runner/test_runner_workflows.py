@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import re
 from typing import Any
 
 import runfox as rfx
 from runfox.backend import InMemoryStore, InProcessWorker
+
+EXECUTION = "flow#one"
 
 SPEC = """
 name: example
@@ -62,3 +66,21 @@ def test_a_workflow_runs_with_a_worker_and_leaves_nothing(aws: Any) -> None:
     assert result.outcome == {"text": "embed caption i.png"}
     assert aws.items() == []
     assert sum(aws.messages("one")) == sum(aws.messages("two")) == 0
+
+
+def test_a_worker_calls_only_what_its_policy_allows(aws: Any, job: Any) -> None:
+    runner = aws.runner(queue_url=lambda _: aws.urls["one"])
+    runner.dispatch(EXECUTION, [job("damaged", inputs={"large": "l" * 5_000}), job("done"), job("given back")])
+    (part,) = aws.parts()
+    aws.dynamodb.delete_item(TableName="tasks", Key={"PK": part["PK"], "SK": part["SK"]})
+    aws.requests.clear()
+    worker = aws.runner(queue_url=lambda _: aws.urls["one"])
+    taken = {one.op: one for one in worker.take_pending_jobs(queues=[None])}
+    assert worker.extend_lease(taken["done"])
+    worker.submit_work_result(EXECUTION, "done", {"large": "r" * 5_000}, 1)
+    assert worker.extend_lease(taken["given back"], 0)
+    called = {request.removesuffix("Batch") for request in aws.requests}
+    assert len(aws.rows()) == 2, "the damaged row is removed"
+    template = importlib.resources.files("runfox_aws").joinpath("template.yaml").read_text(encoding="utf-8")
+    policy = template.partition("  WorkerPolicy:")[2].partition("  HandlersPolicy:")[0]
+    assert called <= set(re.findall(r"(?:dynamodb|sqs):(\w+)", policy))

@@ -11,8 +11,8 @@ import botocore.exceptions
 import pytest
 from store_lines import KEY, TABLE, Line, Send, error_of, patch_of, record_of
 
-from runfox.errors import StorageError, StorageUnavailable
-from runfox_aws import DynamoDBStore
+from runfox.errors import StorageError, StorageUnavailable, WorkflowNotFound
+from runfox_aws import DynamoDBStore, create_tables
 from runfox_aws._clients import Client
 
 pytestmark = pytest.mark.usefixtures("_no_pauses")
@@ -99,6 +99,36 @@ def test_what_botocore_finds_wrong_with_a_parameter_is_not_quoted(store: DynamoD
 def test_a_table_that_is_missing_is_told_with_what_to_do(line: Line) -> None:
     with pytest.raises(StorageUnavailable, match="create_tables"):
         DynamoDBStore("absent", line).load(KEY)
+
+
+def test_a_table_that_the_catalogue_does_not_have_yet_is_waited_for(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runfox_aws._schema._POLL", 0)
+    late = [2]
+
+    def follows(name: str, request: dict[str, Any], send: Send) -> Any:
+        if name == "describe_table" and late[0]:
+            late[0] -= 1
+            raise error_of("ResourceNotFoundException")
+        return send()
+
+    with line.hooked(follows):
+        create_tables(line, workflows="made", tasks="made-too")
+    assert line.names().count("describe_table") == 4
+
+
+def test_nothing_may_be_said_by_an_empty_item(store: DynamoDBStore, line: Line) -> None:
+    def says(name: str, request: dict[str, Any], send: Send) -> Any:
+        reply = send()
+        field = {"get_item": "Item", "put_item": "Attributes", "delete_item": "Attributes"}.get(name)
+        return reply if field is None else {field: {}, **reply}
+
+    with line.hooked(says):
+        with pytest.raises(WorkflowNotFound):
+            store.load(KEY)
+        store.write(record_of())
+        assert store.load(KEY).version == 1
 
 
 def test_no_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from store_lines import KEY, TABLE, Line, Send, patch_of, record_of, reply_lost
 
 from runfox.errors import StorageUnavailable, WorkflowNotFound, WriteConflict
-from runfox.records import StepRecord, WorkflowRecord
+from runfox.records import RecordPatch, StepRecord, WorkflowRecord
 from runfox_aws import DynamoDBStore
 
 pytestmark = pytest.mark.usefixtures("_no_pauses", "_small_sizes")
@@ -98,7 +98,9 @@ class World:
         self.line = line
         self.broken: BaseException | None = None
         self.tried: dict[str, WorkflowRecord] = {}
-        self.lived: set[str] = set()
+        self.patches: dict[str, RecordPatch] = {}
+        self.stands: WorkflowRecord | None = None
+        self.lived: dict[str, WorkflowRecord] = {}
         self.never: set[str] = set()
         self.count = 0
         self.incarnation = 0
@@ -136,6 +138,7 @@ class World:
         patch = patch_of(
             actor.known.version, state={"marker": marker, f"k{size % 5}": marker + "x" * size}, steps={step.op: step}
         )
+        self.patches[marker] = patch
         return self.commit(actor, marker, patch.applied(actor.known), lambda: actor.store.patch(patch))
 
     def write(self, actor: Actor, size: int) -> None:
@@ -162,7 +165,8 @@ class World:
             actor.known = None
         else:
             assert marker in self.lived, "a success that nobody saw"
-            actor.known = patch_of(0, updated_at=expected.updated_at).applied(expected)
+            lived = self.lived[marker]
+            actor.known = patch_of(0, updated_at=lived.updated_at).applied(lived)
 
     def delete(self, actor: Actor) -> None:
         with suppress(WorkflowNotFound, StorageUnavailable):
@@ -179,14 +183,27 @@ class World:
         try:
             record = DynamoDBStore(TABLE, self.line).load(KEY)
             marker = str(record.state["marker"])
-            self.lived.add(marker)
+            if marker not in self.lived and marker in self.patches:
+                self.take_effect(marker)
+            self.lived[marker] = self.stands = record
             self.check(record)
             assert marker not in self.never, "a conflict that took effect afterwards"
         except WorkflowNotFound:
-            return
+            self.stands = None
         except BaseException as error:
             self.broken = error  # the client's own code might take it for its own trouble
             raise
+
+    def take_effect(self, marker: str) -> None:
+        """A patch was applied to what stood there, which may be an execution that was made anew and has come to the
+        same version: versions are all that is compared.
+        """
+        patch = self.patches[marker]
+        assert self.stands is not None, "a patch of what is not there"
+        assert self.stands.version == patch.version, "a patch of another version"
+        expected = patch.applied(self.stands)
+        expected.version += 1
+        self.tried[marker] = expected
 
 
 deeds = st.one_of(

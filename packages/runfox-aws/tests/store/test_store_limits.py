@@ -126,6 +126,27 @@ def test_a_batch_that_is_put_off_is_sent_again(store: DynamoDBStore, line: Line,
         assert store.load(KEY).state == {"large": "x" * 5_000}
 
 
+def one_at_a_time(name: str, request: dict[str, Any], send: Send) -> Any:
+    """Of each batch the first request is processed, the others are left."""
+    if name not in ("batch_write_item", "batch_get_item"):
+        return send()
+    ((table, asked),) = request["RequestItems"].items()
+    if name == "batch_write_item":
+        request["RequestItems"] = {table: asked[:1]}
+        return {**send(), "UnprocessedItems": {table: asked[1:]} if asked[1:] else {}}
+    keys = asked["Keys"]
+    request["RequestItems"] = {table: {**asked, "Keys": keys[:1]}}
+    return {**send(), "UnprocessedKeys": {table: {**asked, "Keys": keys[1:]}} if keys[1:] else {}}
+
+
+def test_a_batch_that_is_done_bit_by_bit_comes_to_its_end(store: DynamoDBStore, line: Line) -> None:
+    large = {f"k{number}": f"{number} " + "x" * 350_000 for number in range(25)}
+    with line.hooked(one_at_a_time):
+        store.write(record_of(state=large))
+        assert store.load(KEY).state == large
+    assert line.names().count("batch_write_item") == line.names().count("batch_get_item") > 20
+
+
 def test_a_batch_that_is_put_off_for_ever_writes_nothing(store: DynamoDBStore, line: Line) -> None:
     store.write(record_of())
     with (
