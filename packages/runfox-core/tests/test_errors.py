@@ -190,6 +190,14 @@ CASES: list[tuple[type[RunfoxError], tuple[object, ...], type[BaseException], st
         {"known": (), "requirement": None},
     ),
     (
+        errors.UnknownScheme,
+        ("dynamodb", "runner", ["memory", "sqs"], "runfox-aws", "store"),
+        LookupError,
+        "no runner is known for 'dynamodb' (known: memory, sqs); it opens a store only, so name both, as in "
+        "open_backend('STORE-URL', runner='RUNNER-URL')",
+        {"opens": "store"},
+    ),
+    (
         errors.DuplicateScheme,
         ("sqlite", "store", ["runfox-sqlite", "other"]),
         RuntimeError,

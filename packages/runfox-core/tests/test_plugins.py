@@ -233,10 +233,21 @@ def test_an_unknown_scheme_lists_the_known_ones(url: str, scheme: str, package: 
 def test_an_unknown_scheme_of_ours_says_what_to_install(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     only_memory = {"memory": plugins.store_providers()["memory"]}
     monkeypatch.setattr(plugins, "store_providers", lambda: only_memory)
+    monkeypatch.setattr(plugins, "runner_providers", lambda: only_memory)
     with pytest.raises(UnknownScheme) as caught:
         open_backend(f"{scheme}:///x")
     assert f"pip install '{plugins.OUR_PACKAGES[scheme]}'" in str(caught.value)
     assert "(known: memory)" in str(caught.value)
+
+
+@pytest.mark.parametrize(("known", "kind"), [("store_providers", "runner"), ("runner_providers", "store")])
+def test_a_scheme_of_the_other_kind_only_says_so(known: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = {"half": plugins.store_providers()["memory"]}
+    monkeypatch.setattr(plugins, known, lambda: half)
+    with pytest.raises(UnknownScheme, match=r"it opens a \w+ only, so name both") as caught:
+        (open_runner if kind == "runner" else open_store)("half:///x")
+    assert {caught.value.kind, caught.value.opens} == {"store", "runner"}
+    assert caught.value.kind == kind
 
 
 @pytest.mark.parametrize("name", sorted(plugins.OUR_EXPORTS))

@@ -295,14 +295,19 @@ class MissingExtra(RunfoxError, ImportError):
 
 
 class UnknownScheme(RunfoxError, LookupError):
-    """No installed plugin opens URLs of this scheme."""
+    """No installed plugin opens URLs of this scheme. `opens` is what it does open, where it is the other of the two."""
 
-    def __init__(self, scheme: str, kind: str, known: Sequence[str], requirement: str | None) -> None:
+    def __init__(
+        self, scheme: str, kind: str, known: Sequence[str], requirement: str | None, opens: str | None = None
+    ) -> None:
         self.scheme = scheme
         self.kind = kind
         self.known = tuple(known)
         self.requirement = requirement
-        if requirement:
+        self.opens = opens
+        if opens:
+            hint = f"it opens a {opens} only, so name both, as in open_backend('STORE-URL', runner='RUNNER-URL')"
+        elif requirement:
             hint = f"pip install '{requirement}' brings it"
         else:
             hint = "a URL begins with one of them and a colon, as in 'memory:' or 'sqlite:///workflows.db'"

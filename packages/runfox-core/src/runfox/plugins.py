@@ -166,7 +166,9 @@ def _provider(installed: Callable[[], Mapping[str, AnyProvider]], kind: str, url
             raise MissingExtra(f"the {kind} of {scheme!r}", OUR_PACKAGES[scheme]) from error
         raise
     if scheme not in providers:
-        raise UnknownScheme(scheme, kind, sorted(providers), OUR_PACKAGES.get(scheme))
+        other, others = ("runner", runner_providers()) if kind == "store" else ("store", store_providers())
+        opens = other if scheme in others else None
+        raise UnknownScheme(scheme, kind, sorted(providers), OUR_PACKAGES.get(scheme), opens)
     return providers[scheme]
 
 

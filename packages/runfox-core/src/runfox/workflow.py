@@ -47,7 +47,8 @@ class Workflow:
         `DefinitionError` with all that is wrong, `ExecutionExists`, `InvalidExecutionId`, `InvalidJSON`, and
         `MissingExtra` where a library is not installed; nothing is stored then.
         """
-        return cls(backend.create(parse_yaml(text, backend.limits.definition_size), inputs, execution_id), backend)
+        limit = _checked(backend).limits.definition_size
+        return cls(backend.create(parse_yaml(text, limit), inputs, execution_id), backend)
 
     @classmethod
     def from_json(
@@ -58,7 +59,8 @@ class Workflow:
         execution_id: str | None = None,
     ) -> Self:
         """Create an execution of a definition in JSON; otherwise as `from_yaml`."""
-        return cls(backend.create(parse_json(text, backend.limits.definition_size), inputs, execution_id), backend)
+        limit = _checked(backend).limits.definition_size
+        return cls(backend.create(parse_json(text, limit), inputs, execution_id), backend)
 
     @classmethod
     def from_dict(
@@ -69,14 +71,13 @@ class Workflow:
         execution_id: str | None = None,
     ) -> Self:
         """Create an execution of a definition in Python values; otherwise as `from_yaml`."""
-        return cls(
-            backend.create(parse_dict(definition, backend.limits.definition_size), inputs, execution_id), backend
-        )
+        limit = _checked(backend).limits.definition_size
+        return cls(backend.create(parse_dict(definition, limit), inputs, execution_id), backend)
 
     @classmethod
     def resume(cls, workflow_execution_id: str, backend: Backend) -> Self:
         """A handle on an execution that exists. Raises `WorkflowNotFound`."""
-        backend.look(workflow_execution_id)
+        _checked(backend).look(workflow_execution_id)
         return cls(workflow_execution_id, backend)
 
     # Driving
@@ -88,6 +89,11 @@ class Workflow:
         raises `NoWorker`. Raises `TimeoutError` (`WaitTimeout`) after `timeout` seconds; the execution is left to be
         resumed.
         """
+        if worker is not None and not hasattr(worker, "work"):
+            raise TypeError(
+                f"an InProcessWorker is wanted, not {type(worker).__name__}: make one of the runner and the executor, "
+                "or call run() alone where a Worker serves the runner"
+            )
         self.backend.warn_if_unattended()
         return Driver(self.backend, self.id, worker or self.backend.worker).run(timeout)
 
@@ -188,6 +194,13 @@ class Workflow:
 
     def _record(self) -> WorkflowRecord:
         return self.backend.load(self.id)
+
+
+def _checked(backend: Backend) -> Backend:
+    """The backend itself. Raises `TypeError` for what is none: a URL or a store, perhaps."""
+    if not hasattr(backend, "engine"):
+        raise TypeError(f"a Backend is wanted, not {type(backend).__name__}: open_backend(URL), or Backend(store=…)")
+    return backend
 
 
 def _complete(record: WorkflowRecord) -> int:

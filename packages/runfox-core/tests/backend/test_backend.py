@@ -518,6 +518,34 @@ def test_a_run_id_that_is_no_integer_is_refused(run_id: Any) -> None:
         workflow.backend.submit_result(workflow.id, "a", {}, run_id)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Backend(store="sqlite:///x.db"), "a store is wanted, not str: open_store"),
+        (lambda: Backend(runner="sqlite:///x.db"), "a runner is wanted, not str: open_runner"),
+        (lambda: Workflow.from_yaml("steps: [{op: a}]", "memory:"), "a Backend is wanted, not str: open_backend"),
+        (lambda: Workflow.from_json('{"steps": [{"op": "a"}]}', InProcessRunner()), "not InProcessRunner"),
+        (lambda: Workflow.from_dict({"steps": [{"op": "a"}]}, InMemoryStore()), "not InMemoryStore"),
+        (lambda: Workflow.resume("w#e", "memory:"), "a Backend is wanted"),
+        (
+            lambda: Workflow.from_yaml("steps: [{op: a}]", Backend()).run(print),
+            "an InProcessWorker is wanted, not builtin",
+        ),
+    ],
+)
+def test_what_is_no_backend_no_part_of_one_and_no_worker_is_refused(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_intervals_that_are_none_are_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="poll_interval must be 0 or more"):
+        Backend(poll_interval=seconds)
+    with pytest.raises(ValueError, match="recover_after must be 0 or more"):
+        Backend(recover_after=seconds)
+
+
 def test_nothing_is_merged_into_an_execution_that_has_ended() -> None:
     backend = Backend()
     workflow = Workflow.from_dict({"steps": [{"op": "a"}]}, backend)

@@ -6,12 +6,13 @@ It decides nothing: the machine does, and the engine commits and hands on.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from runfox import machine
 from runfox.backend.commits import Commits, OnStateChange
@@ -77,8 +78,11 @@ class Backend:
     ) -> None:
         self.executor = None if executor is None else checked_executor(executor)
         self.limits = limits
-        self.store: Store = InMemoryStore() if store is None else store
-        self.runner: Runner = InProcessRunner() if runner is None else runner
+        self.store: Store = InMemoryStore() if store is None else _checked(store, "store", "load")
+        self.runner: Runner = InProcessRunner() if runner is None else _checked(runner, "runner", "dispatch")
+        for name, seconds in (("poll_interval", poll_interval), ("recover_after", recover_after)):
+            if not 0 <= seconds < math.inf:
+                raise ValueError(f"{name} must be 0 or more seconds, not {seconds!r}")
         self.poll_interval = poll_interval
         self.recover_after = recover_after
         self._commits = Commits(self.store, on_state_change, limits)
@@ -316,6 +320,16 @@ class Backend:
         """
         result = checked(StepResult(op, output, run_id))
         self.runner.submit_work_result(workflow_execution_id, result.op, result.output, result.run_id)
+
+
+Part = TypeVar("Part", Store, Runner)
+
+
+def _checked(part: Part, kind: str, method: str) -> Part:
+    """The part itself. Raises `TypeError` for what is none: a URL, perhaps."""
+    if not hasattr(part, method):
+        raise TypeError(f"a {kind} is wanted, not {type(part).__name__}: open_{kind}(URL) opens one")
+    return part
 
 
 def close(part: Store | Runner) -> None:
