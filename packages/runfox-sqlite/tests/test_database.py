@@ -266,7 +266,32 @@ def test_a_commit_that_may_come_undone_does_not_wait_for_the_disk(
         assert [store._database.write(level, synced=synced) for synced in kinds] == levels
 
 
-def test_of_all_calls_of_a_runner_a_result_alone_waits_for_the_disk(
+def test_an_interrupt_in_the_midst_of_changing_how_to_sync_leaves_no_commit_unsynced(file: str) -> None:
+    with SqliteStore(file) as store:
+
+        def level(cursor: sqlite3.Cursor) -> int:
+            return cursor.execute("PRAGMA synchronous").fetchall()[0][0]
+
+        class Interrupted:
+            """A cursor that is interrupted when it has done its work."""
+
+            def __init__(self, cursor: sqlite3.Cursor) -> None:
+                self.cursor = cursor
+
+            def execute(self, sql: str) -> None:
+                self.cursor.execute(sql)
+                raise KeyboardInterrupt
+
+        assert store._database.write(level) == 2
+        (connection,) = store._database._idle
+        connection.cursor = Interrupted(connection.cursor)
+        with pytest.raises(KeyboardInterrupt):
+            store._database.write(level, synced=False)
+        connection.cursor = connection.cursor.cursor
+        assert store._database.write(level) == 2
+
+
+def test_results_and_ends_wait_for_the_disk_and_no_other_call_of_a_runner(
     file: str, clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqliteRunner(file, clock=clock) as runner:
@@ -292,7 +317,7 @@ def test_of_all_calls_of_a_runner_a_result_alone_waits_for_the_disk(
         assert waits(lambda: runner.submit_work_result("w#e", "a", {"x": 1}, 0))
         assert not waits(lambda: runner.gather("w#e"))
         assert not waits(lambda: runner.forget("w#e", [("a", 0)]))
-        assert not waits(lambda: runner.forget("w#e"))
+        assert waits(lambda: runner.forget("w#e"))
 
 
 def test_store_and_runner_of_one_file_share_an_engine(file: str) -> None:

@@ -580,3 +580,9 @@ def test_the_outcome_is_the_same_under_any_faults(workflow: tuple[Any, Any], fau
 
 def what_counts(record: WorkflowRecord) -> dict[str, tuple[StepStatus, Any, int, int]]:
     return {op: (step.status, step.output, step.run_id, step.attempt) for op, step in record.steps.items()}
+
+
+def test_what_can_not_be_called_is_no_executor() -> None:
+    wrong: Any = "execute"
+    with pytest.raises(TypeError, match="an executor is a function"):
+        run_workflow({"steps": [{"op": "a"}]}, wrong)

@@ -14,8 +14,8 @@ from runfox import Workflow
 from runfox.backend import Backend, InMemoryStore, InProcessRunner, InProcessWorker
 from runfox.backend import commits as commits_module
 from runfox.backend import driver as driver_module
-from runfox.errors import NoWorker, PayloadTooLarge, StorageUnavailable, WaitTimeout, WriteConflict
-from runfox.records import RecordPatch, WorkflowRecord
+from runfox.errors import NoWorker, PayloadTooLarge, RecordTooLarge, StorageUnavailable, WaitTimeout, WriteConflict
+from runfox.records import UNSET, RecordPatch, WorkflowRecord
 from runfox.results import Complete, DispatchJob, Halt, StateChangeEvent, StepResult
 from runfox.status import StepStatus, WorkflowStatus
 from runfox.times import format_time
@@ -768,6 +768,21 @@ def test_what_is_settled_from_outside_leaves_a_shared_queue_at_once() -> None:
         bring(workflow)
         assert backend.pending_tasks() == []
         workflow.halt()
+
+
+def test_a_result_from_outside_that_is_too_large_leaves_a_shared_queue_with_the_others_at_once() -> None:
+    class Small(InMemoryStore):
+        def patch(self, patch: RecordPatch) -> None:
+            if patch.steps is not UNSET and len(str(patch.steps)) > 5_000:
+                raise RecordTooLarge(patch.workflow_execution_id, "5,000 characters")
+            super().patch(patch)
+
+    backend = Backend(store=Small(), runner=Shared())
+    workflow = Workflow.from_dict({"steps": [{"op": "a"}, {"op": "b"}, {"op": "c"}]}, backend)
+    workflow.start()
+    workflow.settle([StepResult("a", {}, 0), StepResult("b", {"x": "y" * 10_000}, 0)])
+    assert [job.op for job in backend.pending_tasks()] == ["c"]
+    assert backend.load(workflow.id).steps["b"].output["error_type"] == "RecordTooLarge"
 
 
 def test_what_has_timed_out_or_was_reset_leaves_a_shared_queue_at_once(clock: Any) -> None:

@@ -388,12 +388,37 @@ def test_what_runs_is_given_back_once_however_often_its_process_leaves() -> None
         handler.release()
         return {}
 
-    for name in ("a", "b"):
-        runner.dispatch(KEY, [DispatchJob(KEY, name, {})])
     handler = JobHandler(runner, execute)
-    for job in handler.take(2):
-        handler.handle(job)
-    assert runner.given_back == 2
+    for run_id in range(3):
+        # Taken one after another, each may get the place in memory of the one before.
+        runner.dispatch(KEY, [DispatchJob(KEY, "a", {}, run_id)])
+        handler.handle(handler.take(1)[0])
+    assert runner.given_back == 3
+
+
+def test_what_could_not_be_given_back_is_tried_again_when_its_process_leaves_again() -> None:
+    class Busy(InProcessRunner):
+        calls = 0
+
+        def extend_lease(self, job: DispatchJob, seconds: float | None = None) -> bool:
+            self.calls += 1
+            if self.calls == 1:
+                raise StorageUnavailable("busy")
+            return super().extend_lease(job, seconds)
+
+    runner = Busy()
+    pending: list[list[str]] = []
+
+    def execute(op: str, inputs: Any) -> dict[str, Any]:
+        for _ in range(2):
+            handler.release()
+            pending.append([job.op for job in runner.list_pending_jobs()])
+        return {}
+
+    runner.dispatch(KEY, [DispatchJob(KEY, "a", {})])
+    handler = JobHandler(runner, execute)
+    handler.handle(handler.take(1)[0])
+    assert pending == [[], ["a"]]
 
 
 def test_what_still_runs_when_the_process_ends_is_given_back() -> None:

@@ -112,6 +112,8 @@ class _Connection:
     def sync(self, synchronous: str) -> None:
         """Sync so from here on. Not inside a transaction."""
         if self.synchronous != synchronous and self.logs:
+            # Nobody knows how, if an interrupt comes now.
+            self.synchronous = ""
             self.cursor.execute(f"PRAGMA synchronous={synchronous}")
             self.synchronous = synchronous
 

@@ -3,8 +3,9 @@
 What finds nothing to do only reads. What changes a row says in the same statement, or under the same write lock, what
 the row must be like, so that any number of workers and drivers may come at once.
 
-A result waits for the disk. Everything else that changes here may come undone with the loss of power: the record still
-says which jobs there are, they are dispatched again, and what was taken, gathered or forgotten twice does no harm.
+A result waits for the disk, and so does the end of an execution, whose record may be gone next. Everything else that
+changes here may come undone with the loss of power: the record still says which jobs there are, they are dispatched
+again, and what was taken, gathered or forgotten twice does no harm.
 """
 
 from __future__ import annotations
@@ -139,8 +140,10 @@ class SqliteRunner(DatabaseUser):
         pairs = None if runs is None else [(key, pack(op), run_id) for op, run_id in runs]
         if pairs == [] or not self._database.query(sql.HELD_ANY, (key,)):
             return
-        statement, parameters = (sql.FORGET_ALL, [(key,)]) if pairs is None else (sql.FORGET, pairs)
-        self._database.write(lambda cursor: cursor.executemany(statement, parameters), synced=False)
+        if pairs is None:
+            self._database.write(lambda cursor: cursor.execute(sql.FORGET_ALL, (key,)))
+        else:
+            self._database.write(lambda cursor: cursor.executemany(sql.FORGET, pairs), synced=False)
 
     def held(self, before: str) -> list[str]:
         """The executions of which any entry was last touched before `before`, longest untouched first."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runfox.backend import Backend, InMemoryStore, InProcessRunner
-from runfox.backend.job_handler import Executor, call_executor
+from runfox.backend.job_handler import Executor, call_executor, checked_executor
 from runfox.definition import Definition, parse_dict, parse_json, parse_yaml
 from runfox.errors import InvalidJSON, PayloadTooLarge, RunfoxError, StorageError, UnknownStep, WriteConflict
 from runfox.identity import execution_ids
@@ -153,7 +153,8 @@ def _limited(faults: Faults) -> Faults:
 def _execute_with(executor: Executor | Mapping[str, Fake]) -> _Execute:
     if isinstance(executor, Mapping):
         return lambda job: call_executor(lambda *_: fake_output(executor, job), job)
-    return lambda job: call_executor(executor, job)
+    function = checked_executor(executor)
+    return lambda job: call_executor(function, job)
 
 
 def _parse(definition: str | Mapping[str, Any] | Path) -> Definition:

@@ -122,16 +122,20 @@ class Engine:
         local = self._dispatch_of(workflow_execution_id, turn)
         return self.carry(workflow_execution_id, local) if local else turn
 
-    def carry(self, workflow_execution_id: str, results: Sequence[StepResult]) -> Turn:
+    def carry(
+        self, workflow_execution_id: str, results: Sequence[StepResult], *, brought: Collection[Run] = ()
+    ) -> Turn:
         """Settle results and hand what follows to the runner, until only others can bring the execution on."""
-        turn, local = self.round(workflow_execution_id, results)
+        turn, local = self.round(workflow_execution_id, results, brought=brought)
         while local:
             turn, local = self.round(workflow_execution_id, local)
         return turn
 
-    def round(self, workflow_execution_id: str, results: Sequence[StepResult]) -> tuple[Turn, list[StepResult]]:
+    def round(
+        self, workflow_execution_id: str, results: Sequence[StepResult], *, brought: Collection[Run] = ()
+    ) -> tuple[Turn, list[StepResult]]:
         """Settle results and hand what follows to the runner. Gives what the runner executed there and then."""
-        turn = self.settle(workflow_execution_id, results)
+        turn = self.settle(workflow_execution_id, results, brought=brought)
         return turn, self._dispatch_of(workflow_execution_id, turn)
 
     def _dispatch_of(self, workflow_execution_id: str, turn: Turn) -> list[StepResult]:
@@ -169,17 +173,22 @@ class Engine:
             return self.commit(workflow_execution_id, decide, lambda _: None, answered=answered)[0]
         except RecordTooLarge as error:
             if len(in_hand) > 1:
-                return [self.carry(workflow_execution_id, [result]) for result in in_hand][-1]
-            return self._settle_too_large(workflow_execution_id, in_hand, error)
+                return [self.carry(workflow_execution_id, [result], brought=brought) for result in in_hand][-1]
+            return self._settle_too_large(workflow_execution_id, in_hand, error, brought)
 
     def _settle_too_large(
-        self, workflow_execution_id: str, results: Sequence[StepResult], error: RecordTooLarge
+        self,
+        workflow_execution_id: str,
+        results: Sequence[StepResult],
+        error: RecordTooLarge,
+        brought: Collection[Run] = (),
     ) -> Turn:
         """An output that the store can't keep becomes an error result; where that is no help, the workflow ends."""
         refused = machine.error_output(error)
         for result in results:
             if result.output != refused:
-                return self.settle(workflow_execution_id, [StepResult(result.op, refused, result.run_id)])
+                substitute = StepResult(result.op, refused, result.run_id)
+                return self.settle(workflow_execution_id, [substitute], brought=brought)
         op = results[0].op if results else None
         outcome: JSONObject = {"status": "error", "op": op, "error": str(error)}
         return self.turn(workflow_execution_id, lambda s: machine.halt(s, outcome, now=self.now()))

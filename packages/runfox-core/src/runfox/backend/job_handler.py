@@ -148,6 +148,7 @@ class JobHandler:
         beat = heartbeats.of(self.runner)
         handle: int | None = None
         try:
+            self._left.discard(id(job))
             self._running[id(job)] = job
             handle = beat.watch(self.runner, job, self.lease_seconds)
             return self._submit(job, self._execute(job))
@@ -159,22 +160,22 @@ class JobHandler:
             if handle is not None:
                 beat.release(handle)
             self._running.pop(id(job), None)
-            self._left.discard(id(job))
 
-    def give_back(self, job: DispatchJob) -> None:
-        """Make a job that was taken pending again, for whoever takes it next."""
+    def give_back(self, job: DispatchJob) -> bool:
+        """Make a job that was taken pending again, for whoever takes it next. False if that failed."""
         try:
             self.runner.extend_lease(job, 0)
+            return True
         except Exception:
             # It comes back when its lease lapses. What made us give it back is the better error to raise.
             logger.warning("the job of step %r could not be given back", job.op, exc_info=True)
+            return False
 
     def release(self) -> None:
         """Give back all jobs that are running, each once: this process is about to leave them."""
         for handle, job in list(self._running.items()):
-            if handle not in self._left:
+            if handle not in self._left and self.give_back(job):
                 self._left.add(handle)
-                self.give_back(job)
 
     def hurry(self) -> None:
         """The process is about to leave what runs. Until `take_time` a result that can't be submitted is kept no
