@@ -8,7 +8,7 @@ A page's blocks run in order, in an empty folder of the page's own (`docs/run_pa
 - ``console`` has commands (``$ …``, continued by ``> …``) and what they print, and behind it ``[exit status N]`` where
   that is not 0.
 - ``yaml`` and ``json`` are whole definitions, which are valid; or ``invalid``, and ``text`` is the error.
-- ``sh`` installs, or begins a session of nox; it is held against the packages, not run.
+- ``sh`` installs, or begins a session of nox; it is held against the packages, not run. ``tree`` lists files.
 
 ``...`` in what is printed stands for what differs from run to run. ``<!-- test: pytest -->`` makes the Python of a page
 one file of tests. The blocks of the guide to backends stand in its example (`test_guides`).
@@ -39,6 +39,8 @@ PAGES = [
 EXCERPTS = ROOT / "docs" / "guides" / "write-your-own-backend.md"
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+FENCES = re.compile(r"^[ >]*(?:`{3,}|~{3,})", re.MULTILINE)
+INDENTED = re.compile(r"\n\n {4,}\S[^\n]*")
 GENERATED = re.compile(r"^<!-- generated: .*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 RUN = ("python", "console", "yaml", "json")
 PROMISED = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
@@ -64,18 +66,23 @@ def blocks_of(path: Path) -> list[Block]:
     text = text_of(path)
     found = []
     for match in FENCE.finditer(text):
-        kind, *rest = match["info"].split(maxsplit=1) or [""]
+        kind, *rest = match["info"].split(maxsplit=1) or ["?"]
         title = re.search(r'title="([^"]*)"', "".join(rest))
         flags = re.sub(r'\w+="[^"]*"', "", "".join(rest)).split()
         line = text.count("\n", 0, match.start()) + 1
         place = f"{path.relative_to(ROOT)}:{line}"
-        if kind:
-            found.append(Block(kind, textwrap.dedent(match["text"]), place, title[1] if title else "", flags))
+        found.append(Block(kind, textwrap.dedent(match["text"]), place, title[1] if title else "", flags))
     return found
 
 
 def agrees(shown: str, seen: str) -> bool:
     return doctest.OutputChecker().check_output(shown, seen, doctest.ELLIPSIS)
+
+
+def broken_promises(code: str, printed: str) -> list[str]:
+    """The values in comments behind ``print(…)`` that were not printed in the order of the code."""
+    lines = iter(printed.splitlines())
+    return [value for value in PROMISED.findall(code) if value not in lines]
 
 
 def run_page(blocks: list[Block], folder: Path) -> list[dict[str, str | None]]:
@@ -90,6 +97,7 @@ def run_page(blocks: list[Block], folder: Path) -> list[dict[str, str | None]]:
         check=False,
     )
     assert result.returncode == 0, result.stderr
+    assert "Exception in thread" not in result.stderr
     outcomes: list[dict[str, str | None]] = json.loads(result.stdout)
     return outcomes
 
@@ -106,9 +114,8 @@ def disagreements(blocks: list[Block], outcomes: list[dict[str, str | None]]) ->
             before = outcomes[number - 1]
             seen = before["raised"] or before["printed"] or ""
         elif block.kind == "python":
-            lines = seen.splitlines()
             wrong += [
-                f"{block.place}: never printed: {value}" for value in PROMISED.findall(block.text) if value not in lines
+                f"{block.place}: not printed, or not here: {value}" for value in broken_promises(block.text, seen)
             ]
         if shown is not None and not agrees(shown, seen):
             wrong.append(f"{block.place}: the page shows\n{shown}\nand this came of it\n{seen}")
@@ -122,7 +129,7 @@ each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relativ
 def test_what_the_blocks_of_a_page_show_is_what_comes_of_them(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = [block for block in blocks_of(path) if block.kind not in ("sh", "mermaid")]
+    blocks = [block for block in blocks_of(path) if block.kind not in ("sh", "mermaid", "tree")]
     if path == EXCERPTS or "<!-- test: pytest -->" in text_of(path):
         return  # the tests below, and test_guides
     if path.parent == STRANGER:
@@ -141,29 +148,32 @@ def test_a_page_of_tests_is_a_file_of_tests_that_pass(path: Path, tmp_path: Path
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-W", "error", "-p", "no:cacheprovider", "test_page.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
-    promised = PROMISED.findall(code)
-    assert [value for value in promised if value not in result.stdout] == []
+    assert broken_promises(code, result.stdout) == []
 
 
 @each_page
 def test_a_page_has_no_block_that_nobody_tries(path: Path) -> None:
     text = GENERATED.sub("", text_of(path))
     blocks = blocks_of(path)
+    assert len(FENCES.findall(text_of(path))) == 2 * len(blocks), "a fence that is no block: three backticks, a kind"
+    assert INDENTED.findall(FENCE.sub("", text)) == [], "code is fenced"
     for block, before in zip(blocks, [None, *blocks], strict=False):
         match block.kind:
             case "text":
                 assert path == EXCERPTS or (before is not None and before.kind in RUN and not before.title), block.place
             case "mermaid":
                 assert block.text not in text, f"{block.place}: drawn by hand"
-            case "sh" | "python" | "console" | "yaml" | "json":
+            case "sh" | "tree" | "python" | "console" | "yaml" | "json":
                 assert not set(block.flags) - {"raises", "invalid"}, block.place
             case _:
                 assert block.title or path == EXCERPTS, f"{block.place}: {block.kind} that is no file"
-        if block.kind in ("yaml", "json") and "invalid" in block.flags:
+        if block.flags:
             behind = [other.kind for other in blocks[blocks.index(block) + 1 :]]
             assert behind[:1] == ["text"], f"{block.place}: what is the error?"
         if block.title:
             name = Path(block.title)
+            if name.suffix == ".py":
+                compile(block.text, block.place, "exec")
             others = "\n".join(other.text for other in blocks if other is not block)
             assert re.search(rf"\b{re.escape(name.stem)}\b", others), f"{block.place}: nobody uses {name}"
 
