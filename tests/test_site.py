@@ -54,6 +54,14 @@ def test_every_diagram_of_the_documentation_is_generated() -> None:
     assert by_hand == set()
 
 
+def test_the_landing_page_shows_the_example_of_the_readme_and_what_it_prints() -> None:
+    shown = re.compile(r"^```python\n.*?^```\n\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+    pages = (ROOT / "README.md", ROOT / "docs" / "index.md")
+    readme, index = (shown.findall(page.read_text("utf-8")) for page in pages)
+    assert len(readme) == 1
+    assert index == readme
+
+
 def test_only_the_inside_of_a_block_is_replaced() -> None:
     page = "before\n<!-- generated: one -->\nold\n\nold\n<!-- end -->\nbetween\n<!-- generated: two -->\n<!-- end -->\n"
     text = filled(page, {"one": lambda: "1", "two": lambda: "2"})
