@@ -100,6 +100,7 @@ def imports(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site, into build/site, strictly: a page outside the nav or a link that leads nowhere is an error.
 
+    So is a script, style or font that a page loads from another host.
     The packages are read, not imported. `-- serve` serves it while it is being written.
     """
     install_groups(session, "docs")

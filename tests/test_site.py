@@ -1,6 +1,6 @@
 """What the documentation takes from the code is the code's: generated blocks, the API's names, links into the tree.
 
-That the site builds and all its links lead somewhere is proved by `nox -s docs`.
+That the site builds, all its links lead somewhere, and it loads nothing from elsewhere is proved by `nox -s docs`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from docs_from_code import modules, states
 from docs_from_code.blocks import filled, names
 from docs_from_code.pages import MAKERS, generated_pages, up_to_date
+from other_hosts import loaded_from_elsewhere
 from repository_links import address
 from runfox.machine.steps import TRANSITIONS
 from runfox.status import WorkflowStatus
@@ -51,6 +52,14 @@ def test_every_diagram_of_the_documentation_is_generated() -> None:
         if "```mermaid" in re.sub(r"<!-- generated: .*?<!-- end -->", "", page.read_text("utf-8"), flags=re.DOTALL)
     }
     assert by_hand == set()
+
+
+def test_the_landing_page_shows_the_example_of_the_readme_and_what_it_prints() -> None:
+    shown = re.compile(r"^```python\n.*?^```\n\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+    pages = (ROOT / "README.md", ROOT / "docs" / "index.md")
+    readme, index = (shown.findall(page.read_text("utf-8")) for page in pages)
+    assert len(readme) == 1
+    assert index == readme
 
 
 def test_only_the_inside_of_a_block_is_replaced() -> None:
@@ -163,3 +172,24 @@ def test_a_link_out_of_docs_leads_into_the_repository_and_others_stay(tmp_path: 
     for link in ("../../examples/missing.py", "../../../ARCHITECTURE.md", "../../docs-of-others/a.md"):
         with pytest.raises(FileNotFoundError):
             of_a_guide(link)
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ('<script src="https://host/a.js"></script>', ["https://host/a.js"]),
+        ('<script src="//host/a.js"></script>', ["//host/a.js"]),
+        ('<link rel="stylesheet" href="https://host/a.css">', ["https://host/a.css"]),
+        ('<link href="https://fonts" rel="preconnect" crossorigin>', ["https://fonts"]),
+        ('<img src="HTTPS://host/a.png"/>', ["HTTPS://host/a.png"]),
+        ('<style>@import "https://host/a.css";</style>', ["https://host/a.css"]),
+        ("@font-face { src: url( 'https://host/a.woff2' ) }", ["https://host/a.woff2"]),
+        ('<script src="../assets/a.js"></script><link rel="stylesheet" href="a.css"><p style="src: url(a.png)">', []),
+        (
+            '<a href="https://host/">a</a> <link rel="canonical" href="https://host/page/"> <code>src="https://host"</code>',
+            [],
+        ),
+    ],
+)
+def test_what_a_page_or_a_style_sheet_loads_from_another_host_is_found(text: str, urls: list[str]) -> None:
+    assert loaded_from_elsewhere(text) == urls
