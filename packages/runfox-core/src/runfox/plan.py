@@ -1,6 +1,6 @@
 """A definition made ready to run: its graph with both directions, its expressions compiled.
 
-A plan is compiled once for a definition and process, and never changes.
+A plan is compiled when a process first needs it, kept with those that it used last, and never changes.
 """
 
 from __future__ import annotations
