@@ -122,26 +122,28 @@ def disagreements(blocks: list[Block], outcomes: list[dict[str, str | None]]) ->
     return wrong
 
 
-each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+TESTS = [path for path in PAGES if "<!-- test: pytest -->" in text_of(path)]
+PROGRAMS = [path for path in PAGES if path != EXCERPTS and path not in TESTS]
 
 
-@each_page
+def each(pages: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", pages, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+each_page = each(PAGES)
+
+
+@each(PROGRAMS)
 def test_what_the_blocks_of_a_page_show_is_what_comes_of_them(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = [block for block in blocks_of(path) if block.kind not in ("sh", "mermaid", "tree")]
-    if path == EXCERPTS or "<!-- test: pytest -->" in text_of(path):
-        return  # the tests below, and test_guides
     if path.parent == STRANGER:
         monkeypatch.setenv("PYTHONPATH", str(STRANGER / "src"))
     assert disagreements(blocks, run_page(blocks, tmp_path) if blocks else []) == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in PAGES if "<!-- test: pytest -->" in text_of(path)],
-    ids=lambda path: path.relative_to(ROOT).as_posix(),
-)
+@each(TESTS)
 def test_a_page_of_tests_is_a_file_of_tests_that_pass(path: Path, tmp_path: Path) -> None:
     code = "\n\n".join(block.text for block in blocks_of(path) if block.kind == "python")
     (tmp_path / "test_page.py").write_text(code, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,12 +112,17 @@ def _row(entered: Field, entry: _Entry, figure: Figure, other: _Entry) -> Row:
     who = entered.label(other.who)
     if other.workload != entry.workload:
         who += f" ({other.workload})"
-    row: Mapping[str, object] = {"what": str(entry.workload), "place": entry.place, "ours": figure}
-    bar = bars.against(str(entry.workload), entry.place, other.who.name)
-    if other.why_not is not None:
-        return Row(**row, kind=other.who.kind, other=f"{who}: not available: {other.why_not}", bar=bar)  # type: ignore[arg-type]
+    missing = other.why_not is not None
     theirs = Figure(who=who, values=tuple(other.rates), unit="steps/s")
-    return Row(**row, kind=other.who.kind, other=theirs, ratios=ratios_of(entry.rates, other.rates), bar=bar)  # type: ignore[arg-type]
+    return Row(
+        what=str(entry.workload),
+        place=entry.place,
+        ours=figure,
+        kind=other.who.kind,
+        other=f"{who}: not available: {other.why_not}" if missing else theirs,
+        ratios=() if missing else ratios_of(entry.rates, other.rates),
+        bar=bars.against(str(entry.workload), entry.place, other.who.name),
+    )
 
 
 def _places(mode: str) -> Sequence[str]:

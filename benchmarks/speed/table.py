@@ -24,7 +24,7 @@ def cells(row: Row) -> tuple[str, ...]:
         against,
         _KINDS.get(row.kind, ""),
         theirs,
-        "" if row.ratio is None else f"{_number(row.ratio)} ×",  # noqa: RUF001
+        "" if row.ratio is None else f"{_number(row.ratio)} ×",  # noqa: RUF001  # the sign of multiplication is meant
         "" if row.bar is None else str(row.bar),
         {None: "", True: "reached", False: "not reached"}[row.reached],
     )

@@ -72,7 +72,7 @@ def _run(workload: Workload) -> int:
 
 def carry(workload: Workload, _place: str, folder: Path) -> Measured:
     """Run on a new database."""
-    global executed  # noqa: PLW0603
+    global executed  # noqa: PLW0603  # likewise
     executed = 0
     DBOS(
         config={"name": "bench", "system_database_url": f"sqlite:///{folder}/dbos.db", "log_level": "ERROR"},
